@@ -1,0 +1,81 @@
+# Everything the project can do. A fresh machine needs Python 3.11+ and make; each target sets up what it needs.
+# Extra words go through ARGS, e.g. make demo ARGS="--once --json".
+
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null)
+SOURCES := newsletter subscribers tests
+export UV_PYTHON_DOWNLOADS := never
+ifdef CI
+PYTEST_WORKERS := 2
+else
+PYTEST_WORKERS := auto
+endif
+
+.PHONY: help demo serve test check format bench lock clean
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+demo: $(VENV)/.service  ## Render and deliver a sample issue to a local SendGrid
+	@$(BIN)/newsletter demo $(ARGS)
+
+serve: $(VENV)/.service  ## Run the service on this machine
+	@$(BIN)/newsletter init
+	@$(BIN)/newsletter serve $(ARGS)
+
+test: $(VENV)/.development  ## Run the whole test suite
+	@sh tests/install-chromium.sh
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) $(ARGS)
+
+check: $(VENV)/.development  ## Lint, types and floors
+	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo > .lint-imports.log || { cat .lint-imports.log; rm -f .lint-imports.log; exit 1; }
+	@rm -f .lint-imports.log
+	@echo "check: formatted, linted, typed, and every import keeps its floor"
+
+format: $(VENV)/.development  ## Format the code
+	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)
+	@$(BIN)/ruff format --quiet $(SOURCES)
+
+bench: $(VENV)/.development  ## Measure the main paths
+	@$(BIN)/python tests/bench.py $(ARGS)
+
+lock:  ## Compile the locked requirements anew (needs uv)
+	@for set in build:service dev:development; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate pyproject.toml --extra $${set%%:*} -o requirements/$${set##*:}.txt; \
+	done
+
+clean:  ## Remove the environment and every cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/.service: requirements/service.txt pyproject.toml
+	@$(call install,requirements/service.txt)
+	@touch $@
+
+$(VENV)/.development: requirements/development.txt pyproject.toml
+	@$(call install,requirements/development.txt)
+	@touch $@ $(VENV)/.service
+
+# With uv where it is at hand, else with the tools that Python brings. Hashes are checked; the package itself is
+# installed from the tree, by the build tool that the lock names.
+ifdef UV
+define install
+	echo "Setting up $(VENV) (once; a minute or so) …"; \
+	{ test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV); } && \
+	uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) && \
+	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+endef
+else
+define install
+	echo "Setting up $(VENV) (once; a minute or two) …"; \
+	{ test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); } && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+endef
+endif

@@ -1,0 +1,47 @@
+"""The command line: one module a group of commands. The top floor; errors end here as a sentence and an exit code.
+
+Exit codes: 0 done, 1 refused with the reason, 2 the words of the call are off.
+"""
+
+import sys
+
+import typer
+
+from newsletter.cli import demo, issue, mailing, people, plans, publication, serving
+from newsletter.cli.console import complain
+from newsletter.composition import configure_logging
+from newsletter.emulator.errors import EmulatorError
+from newsletter.errors import NewsletterError
+from subscribers.errors import SubscribersError
+
+
+app = typer.Typer(
+    name="newsletter",
+    help="A self-hosted email newsletter delivery service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo.demo)
+app.command()(serving.init)
+app.command()(serving.serve)
+app.command()(serving.emulator)
+app.add_typer(publication.app, name="publication")
+app.add_typer(plans.app, name="plans")
+app.add_typer(issue.app, name="issue")
+app.add_typer(mailing.app, name="mailing")
+app.add_typer(people.app, name="subscribers")
+
+
+def main() -> None:
+    """Run a command; end with exit code 1 and the reason where it is refused."""
+    configure_logging()
+    try:
+        app()
+    except (NewsletterError, SubscribersError, EmulatorError) as error:
+        complain(str(error))
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read our output has closed it (`| head`): nothing is wrong.
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,95 @@
+"""What commands share at the terminal: tables, JSON, the confirmation, NOT LIVE, and where the service comes from."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from newsletter.composition import NOT_LIVE, Service, load_settings
+from newsletter.errors import Refused
+
+
+#: Answers go to standard output, everything about the work to standard error: so that `--json | jq` just works.
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+PublicationCode = Annotated[str | None, typer.Option("--publication", help="Code of the publication, if several.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def open_service() -> Service:
+    """Open the installation that the environment describes, and say whether it is live."""
+    service = Service(load_settings())
+    say_not_live(service)
+    return service
+
+
+def say_not_live(service: Service) -> None:
+    """Say on standard error that no real reader is mailed, where that is so."""
+    if service.live:
+        return
+    err.print(f"[yellow]{NOT_LIVE}.[/]")
+    if service.settings.live:
+        err.print("[yellow]NEWSLETTER_LIVE is true, but SENDGRID_API_KEY is not set.[/]")
+
+
+def complain(sentence: str) -> None:
+    """Say on standard error why something was refused."""
+    err.print(f"[bold red]newsletter:[/] {_plain(sentence)}", soft_wrap=True)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something reaches many people.
+
+    Raises:
+        Refused: The answer was no, or nobody is there to answer.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused(f"{question} Nobody is here to answer: add --yes")
+    if not typer.confirm(question, err=True):
+        raise Refused("not done, as you said")
+
+
+def print_json(value: object) -> None:
+    """Print a value as one line of JSON."""
+    sys.stdout.write(orjson.dumps(value, default=str).decode() + "\n")
+
+
+def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, title: str = "") -> None:
+    """Print rows as a table of these columns."""
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    out.print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print named values, one a line."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), _cell(value))
+    out.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return "[dim]–[/]"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _plain(f"{value:,}" if isinstance(value, int) else str(value))
+
+
+def _plain(text: str) -> str:
+    """Keep square brackets in a value from being taken for Rich's mark-up."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,104 @@
+"""The demo's stage: its own folder, and the emulator and the service as processes of their own on free ports."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from newsletter.composition import Service
+from newsletter.database import Database
+from newsletter.errors import Misconfigured, Refused
+from newsletter.migrations import migrate
+from newsletter.settings import Settings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything the demo's story plays on."""
+
+    service: Service
+    service_url: str
+    emulator_url: str
+    folder: Path
+
+
+@contextmanager
+def stage(data_dir: Path | None) -> Iterator[Stage]:
+    """Set the stage and clear it away; real keys and settings of the environment are not seen (DESIGN §4.11)."""
+    _forget_environment()
+    with ExitStack() as parts:
+        folder = parts.enter_context(_own_folder(data_dir))
+        settings = Settings(_env_file=None, data_dir=folder)
+        database = Database(settings.resolved_database_url)
+        migrate(database)
+        database.close()
+        service = Service(settings)
+        _ = service.hasher
+        emulator = parts.enter_context(_part(folder, "emulator"))
+        served = parts.enter_context(_part(folder, "serve", NEWSLETTER_EMULATOR_URL=emulator["emulator_url"]))
+        yield Stage(service, served["service_url"], emulator["emulator_url"], folder)
+        service.database.close()
+
+
+def call(url: str, *, data: bytes | None = None) -> bytes:
+    """Fetch from, or POST to, a part of the stage; on loopback and past every proxy."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(url, data=data), timeout=60) as answer:  # noqa: S310 - our own parts
+        body: bytes = answer.read()
+    return body
+
+
+def _forget_environment() -> None:
+    for name in list(os.environ):
+        if name.startswith("NEWSLETTER_") or name == "SENDGRID_API_KEY":
+            del os.environ[name]
+
+
+@contextmanager
+def _own_folder(data_dir: Path | None) -> Iterator[Path]:
+    if data_dir is None:
+        with tempfile.TemporaryDirectory(prefix="newsletter-demo-") as folder:
+            yield Path(folder)
+        return
+    if data_dir.exists() and any(data_dir.iterdir()):
+        raise Refused(f"{data_dir} is not empty: the demo wants a folder of its own, so that nothing of yours is lost")
+    data_dir.mkdir(parents=True, exist_ok=True)
+    yield data_dir.absolute()
+
+
+@contextmanager
+def _part(folder: Path, command: str, **settings: str) -> Iterator[dict[str, Any]]:
+    """Start one of our own commands and give what it says when it is ready; stop it in order at the end."""
+    log = folder / f"{command}.log"
+    environment = {**os.environ, "NEWSLETTER_DATA_DIR": str(folder), "NEWSLETTER_TICK_SECONDS": "0.2", **settings}
+    with log.open("wb") as complaints:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "newsletter", command, "--port", "0", "--json"],
+            # Away from any `.env`: a real key in it must not be seen.
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+        )
+    try:
+        yield _first_word(process, log)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        if process.stdout:
+            process.stdout.close()
+
+
+def _first_word(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, Any]:
+    line = process.stdout.readline() if process.stdout else b""
+    if not line:
+        raise Misconfigured(f"a part of the demo did not start: {log.read_text(errors='replace').strip()[-500:]}")
+    said: dict[str, Any] = json.loads(line)
+    return said

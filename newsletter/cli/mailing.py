@@ -1,0 +1,144 @@
+"""`newsletter mailing`: schedule an issue, and see what became of every reader."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from sqlmodel import Session
+
+from newsletter.cli.console import (
+    AsJSON,
+    PublicationCode,
+    Yes,
+    confirm,
+    open_service,
+    out,
+    print_facts,
+    print_json,
+    print_rows,
+)
+from newsletter.composition import NOT_LIVE, Service
+from newsletter.delivery.accounts import account_of, batches_in_trouble
+from newsletter.delivery.mailings import find_mailing, list_mailings, resume
+from newsletter.delivery.models import Mailing
+from newsletter.delivery.scheduling import Order, read_time, schedule
+from newsletter.issues.shelf import find_issue
+from newsletter.publications import publication_by_id, publication_named, zone_of
+from subscribers.actors import COMMAND_LINE
+from subscribers.models import SubscriptionState
+from subscribers.roster import count_subscriptions
+
+
+app = typer.Typer(help="Mailings: one issue to its audience at a time.", no_args_is_help=True)
+
+
+@app.command("schedule")
+def schedule_(
+    issue: Annotated[int, typer.Argument(help="Number of the issue.")],
+    at: Annotated[str | None, typer.Option("--at", help="Time in the publication's zone: 2026-12-01T09:00.")] = None,
+    now: Annotated[bool, typer.Option("--now", help="As soon as the service sees it.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also to readers who have this issue already.")] = False,
+    yes: Yes = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Schedule a mailing of an issue's newest revision."""
+    if (at is None) == (not now):
+        raise typer.BadParameter("say when: either --at TIME or --now")
+    service = open_service()
+    order = Order(issue, _due(service, issue, at), again=again, live=service.live)
+    if now or again:
+        confirm(_question(service, order), yes=yes)
+    with service.database.writing() as session:
+        mailing = schedule(session, order, service.workshop, by=COMMAND_LINE, now=service.clock())
+        row = _row(session, mailing)
+    if as_json:
+        print_json(row)
+    else:
+        out.print(f"Mailing {mailing.id} of issue {issue} is scheduled for {row['due']}. `newsletter serve` begins it.")
+
+
+def _due(service: Service, issue_id: int, at: str | None) -> datetime:
+    if at is None:
+        return service.clock()
+    with service.database.reading() as session:
+        publication = publication_by_id(session, find_issue(session, issue_id).publication_id)
+    return read_time(at, zone_of(publication), now=service.clock())
+
+
+def _question(service: Service, order: Order) -> str:
+    with service.database.reading() as session:
+        issue = find_issue(session, order.issue_id)
+        publication = publication_by_id(session, issue.publication_id)
+        counts = count_subscriptions(session, publication.id)
+    open_to_mail = sum(one.count for one in counts if one.state is SubscriptionState.confirmed)
+    repeated = " Readers who have it already get it again." if order.again else ""
+    whom = "" if service.live else f" ({NOT_LIVE})"
+    return f"Mail “{issue.title}” to up to {open_to_mail:,} readers of {publication.name}{whom}?{repeated}"
+
+
+@app.command("list")
+def list_(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
+    """List the mailings of a publication, newest first."""
+    with open_service().database.reading() as session:
+        found = list_mailings(session, publication_named(session, publication))
+        rows = [_row(session, mailing) for mailing in found]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, ("id", "issue", "state", "due", "recipients", "accepted", "unknown", "live", "reason"))
+
+
+@app.command()
+def show(mailing_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJSON = False) -> None:
+    """Show one mailing with the account of every candidate."""
+    with open_service().database.reading() as session:
+        mailing = find_mailing(session, mailing_id)
+        row = _row(session, mailing)
+        trouble = [vars(batch) for batch in batches_in_trouble(session, mailing_id)]
+        account = account_of(session, mailing)
+    if as_json:
+        print_json(row | {"batches_in_trouble": trouble})
+        return
+    print_facts({name: row[name] for name in ("id", "issue", "title", "state", "reason", "due", "again", "live")})
+    excluded = " + ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in account.exclusions.items())
+    out.print(
+        f"\n{account.candidates:,} candidates = {account.standing.recipients:,} recipients + {excluded or 'none'}"
+    )
+    out.print(account.standing.line() + ("" if account.balances else "  [bold red]DOES NOT BALANCE[/]"))
+    if trouble:
+        print_rows(trouble, ("batch_id", "state", "recipients", "since", "detail"), title="\nRequests to look at")
+        out.print("Unknown means: it may have been accepted. Nobody in it is mailed again by machine.")
+
+
+@app.command("resume")
+def resume_(mailing_id: Annotated[int, typer.Argument(metavar="ID")], yes: Yes = False) -> None:
+    """Let a halted mailing go on, once its cause is mended."""
+    service = open_service()
+    with service.database.reading() as session:
+        account = account_of(session, find_mailing(session, mailing_id))
+    confirm(f"Go on with mailing {mailing_id}: {account.standing.line()}?", yes=yes)
+    with service.database.writing() as session:
+        mailing = resume(session, mailing_id, live=service.live)
+    out.print(f"Mailing {mailing_id} is {mailing.state} again.")
+
+
+def _row(session: Session, mailing: Mailing) -> dict[str, Any]:
+    account = account_of(session, mailing)
+    publication = publication_by_id(session, mailing.publication_id)
+    standing = {name: getattr(account.standing, name) for name in account.standing.__dataclass_fields__}
+    return {
+        "id": mailing.id,
+        "issue": mailing.issue_id,
+        "title": find_issue(session, mailing.issue_id).title,
+        "publication": publication.code,
+        "state": str(mailing.state),
+        "reason": mailing.state_reason,
+        "due": mailing.due_at.astimezone(zone_of(publication)).strftime("%Y-%m-%d %H:%M %Z"),
+        "again": mailing.again,
+        "live": mailing.live,
+        "scheduled_by": mailing.created_by,
+        "candidates": account.candidates,
+        "exclusions": dict(account.exclusions),
+        **standing,
+        "balances": account.balances,
+    }

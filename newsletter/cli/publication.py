@@ -1,0 +1,105 @@
+"""`newsletter publication`: newsletters as readers know them."""
+
+from typing import Annotated, Any
+
+import typer
+
+from newsletter.cli.console import AsJSON, open_service, out, print_facts, print_json, print_rows
+from newsletter.publications import (
+    Publication,
+    PublicationForm,
+    add_publication,
+    from_header,
+    list_publications,
+    publication_named,
+    set_publication,
+    what_is_missing,
+)
+from subscribers.plans import NewPlan, add_plan
+
+
+app = typer.Typer(help="Publications: name, sender, addresses, time zone, language.", no_args_is_help=True)
+
+Code = Annotated[str, typer.Argument(help="Short name for commands, such as weekly.")]
+Name = Annotated[str | None, typer.Option(help="Name as readers know it.")]
+Sender = Annotated[str | None, typer.Option(help="Address that mails come from.")]
+ReplyTo = Annotated[str | None, typer.Option(help="Address that takes replies.")]
+SiteURL = Annotated[str | None, typer.Option("--site-url", help="Where root-relative links of issues point.")]
+PostalAddress = Annotated[str | None, typer.Option(help="Postal address for the footer; the law asks for one.")]
+TimeZone = Annotated[str | None, typer.Option(help="Time zone, such as Asia/Shanghai.")]
+Locale = Annotated[str | None, typer.Option(help="Language of the mail's own texts: zh-CN or en.")]
+
+
+@app.command()
+def add(
+    code: Code,
+    name: Name = None,
+    sender: Sender = None,
+    reply_to: ReplyTo = None,
+    site_url: SiteURL = None,
+    postal_address: PostalAddress = None,
+    time_zone: TimeZone = None,
+    locale: Locale = None,
+) -> None:
+    """Create a publication, with a plan `free`."""
+    form = PublicationForm(name, sender, reply_to, site_url, postal_address, time_zone, locale)
+    service = open_service()
+    with service.database.writing() as session:
+        publication = add_publication(session, code, form, now=service.clock())
+        add_plan(session, NewPlan(publication.id, "free"))
+    out.print(f"Publication {code} is there, with the plan free.")
+    _say_missing(publication)
+
+
+@app.command("set")
+def set_(
+    code: Code,
+    name: Name = None,
+    sender: Sender = None,
+    reply_to: ReplyTo = None,
+    site_url: SiteURL = None,
+    postal_address: PostalAddress = None,
+    time_zone: TimeZone = None,
+    locale: Locale = None,
+) -> None:
+    """Change a publication; what is not named stays."""
+    form = PublicationForm(name, sender, reply_to, site_url, postal_address, time_zone, locale)
+    service = open_service()
+    with service.database.writing() as session:
+        publication = set_publication(session, code, form)
+    out.print(f"Publication {code} is changed.")
+    _say_missing(publication)
+
+
+@app.command("list")
+def list_(as_json: AsJSON = False) -> None:
+    """List the publications."""
+    with open_service().database.reading() as session:
+        rows = [_row(publication) for publication in list_publications(session)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, ("code", "name", "sender", "site_url", "time_zone", "locale"))
+
+
+@app.command()
+def show(code: Annotated[str | None, typer.Argument()] = None, as_json: AsJSON = False) -> None:
+    """Show one publication."""
+    with open_service().database.reading() as session:
+        publication = publication_named(session, code)
+    if as_json:
+        print_json(_row(publication))
+        return
+    print_facts(_row(publication) | {"from_header": from_header(publication)})
+    _say_missing(publication)
+
+
+def _row(publication: Publication) -> dict[str, Any]:
+    row = publication.model_dump(exclude={"id"})
+    return row | {"missing": list(what_is_missing(publication))}
+
+
+def _say_missing(publication: Publication) -> None:
+    if missing := what_is_missing(publication):
+        words = ", ".join(field.replace("_", " ") for field in missing)
+        out.print(f"Before its first mailing it still needs: {words}.")

@@ -1,0 +1,161 @@
+"""`newsletter init`, `serve` and `emulator`: the commands that stay up, and the one before them."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+from filelock import FileLock, Timeout
+
+from newsletter.cli.console import AsJSON, out, print_json, say_not_live
+from newsletter.composition import Service, load_settings, open_database, shipped
+from newsletter.delivery.claims import sweep
+from newsletter.emulator.app import EmulatorSettings
+from newsletter.emulator.serving import running as emulator_running
+from newsletter.emulator.serving import serve as serve_emulator
+from newsletter.errors import Misconfigured
+from newsletter.migrations import migrate
+from newsletter.settings import Settings
+from newsletter.web.app import create_app
+from newsletter.worker.clock import Clock, stop
+from newsletter.worker.dispatchers import Dispatchers
+
+
+log = structlog.get_logger(__name__)
+
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+
+
+def init() -> None:
+    """Create the store, or bring it to the shape of this version."""
+    service = Service(load_settings())
+    say_not_live(service)
+    database = open_database(service.settings)
+    revision = migrate(database)
+    _ = service.hasher
+    out.print(f"The store {database.url.render_as_string(hide_password=True)} is at revision {revision}.")
+
+
+def serve(port: Port = None, as_json: AsJSON = False) -> None:
+    """Run the service on this machine: readers' pages, clock and dispatch."""
+    settings = load_settings()
+    with ExitStack() as parts:
+        parts.enter_context(_alone_on(settings))
+        listening = parts.enter_context(_listening(settings.host, settings.port if port is None else port))
+        url = f"http://{settings.host}:{listening.getsockname()[1]}"
+        service = Service(settings.model_copy(update={"public_url": settings.public_url or url}))
+        say_not_live(service)
+        emulator_url = parts.enter_context(_local_sendgrid(service))
+        _free_what_a_crash_left(service)
+        parts.enter_context(_working(service, emulator_url))
+        if as_json:
+            print_json({"service_url": url, "emulator_url": emulator_url or None, "live": service.live})
+        else:
+            out.print(f"Readers' pages: {url}" + (f"    Local SendGrid: {emulator_url}" if emulator_url else ""))
+        config = uvicorn.Config(create_app(service), log_level="warning", access_log=False, server_header=False)
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def emulator(
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8025,
+    data_dir: Annotated[Path | None, typer.Option(help="Where delivered mails are kept.")] = None,
+    null: Annotated[bool, typer.Option("--null", help="Keep counts and ids only; for measuring.")] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Run the local SendGrid with its inbox page."""
+    settings = load_settings()
+    ours = _emulator_settings(settings, data_dir, null=null)
+
+    def on_ready(url: str) -> None:
+        if as_json:
+            print_json({"emulator_url": url})
+        else:
+            out.print(f"Local SendGrid: {url}  (inbox for people, and /v3/mail/send)")
+
+    serve_emulator(ours, "127.0.0.1", port, on_ready)
+
+
+def _emulator_settings(settings: Settings, data_dir: Path | None = None, *, null: bool = False) -> EmulatorSettings:
+    return EmulatorSettings(
+        data_dir=data_dir or settings.data_dir / "emulator",
+        templates_dir=shipped("templates") / "emulator",
+        api_key=settings.emulator_key.get_secret_value(),
+        null=null,
+    )
+
+
+@contextmanager
+def _alone_on(settings: Settings) -> Iterator[None]:
+    """Hold the one place of a dispatcher on an SQLite file; PostgreSQL has room for many."""
+    url = settings.resolved_database_url
+    if not url.startswith("sqlite:///"):
+        yield
+        return
+    file = Path(url.removeprefix("sqlite:///"))
+    if not file.exists():
+        raise Misconfigured(f"the database {file} does not exist: create it with `newsletter init`")
+    lock = FileLock(f"{file}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Misconfigured(f"another `newsletter serve` already runs on {file}: stop it first") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        # Two servers may bind one port until one of them listens.
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise Misconfigured(
+            f"cannot listen on {host} port {port} ({error.strerror}): choose another with --port or NEWSLETTER_PORT"
+        ) from None
+    with listening:
+        yield listening
+
+
+@contextmanager
+def _local_sendgrid(service: Service) -> Iterator[str]:
+    """Give the address of the local SendGrid: the one in the settings, else one of our own; empty when live."""
+    if service.live or service.settings.emulator_url:
+        yield "" if service.live else service.settings.emulator_url
+        return
+    with emulator_running(_emulator_settings(service.settings), port=service.settings.emulator_port) as url:
+        yield url
+
+
+def _free_what_a_crash_left(service: Service) -> None:
+    # On SQLite this process holds the lock: whatever is claimed was claimed by one that is gone.
+    if not service.database.is_sqlite:
+        return
+    with service.database.writing() as session:
+        freed, unknown = sweep(session, now=service.clock(), all_of_them=True)
+    if freed or unknown:
+        log.warning("the service was not stopped in order", batches_freed=freed, batches_unknown=unknown)
+
+
+@contextmanager
+def _working(service: Service, emulator_url: str) -> Iterator[None]:
+    """Dispatch and tick while the web is up; at the end finish the calls under way and begin no other."""
+    desk = service.desk(service.provider(emulator_url))
+    dispatchers = Dispatchers(desk, service.settings.dispatch_threads)
+    clock = Clock(desk, service.terms, service.settings.tick_seconds, dispatchers.wake)
+    dispatchers.start()
+    scheduler = clock.start()
+    try:
+        yield
+    finally:
+        stop(scheduler)
+        dispatchers.stop()

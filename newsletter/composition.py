@@ -1,0 +1,176 @@
+"""The composition: the only place that picks adapters and reads files of the installation. Built once at each edge.
+
+Never by accident (DESIGN §4.11): real readers are mailed only where ``NEWSLETTER_LIVE`` is true and a key is set.
+Everywhere else the provider is a SendGrid on loopback, reached without any proxy and with a key of its own.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import structlog
+from pydantic import ValidationError
+
+from newsletter.database import Database, sqlite_warning
+from newsletter.delivery.audience import FreezeTerms
+from newsletter.delivery.claims import Claimant
+from newsletter.delivery.dispatch import Desk
+from newsletter.delivery.requests import Letterhead
+from newsletter.delivery.variants import Workshop
+from newsletter.errors import Misconfigured
+from newsletter.migrations import require_current
+from newsletter.providers.base import Provider
+from newsletter.providers.sendgrid import SendGridAccount, SendGridProvider
+from newsletter.rendering.themes import load_theme
+from newsletter.settings import Settings
+from subscribers.hashing import AddressHasher
+
+
+NOT_LIVE = "NOT LIVE: no real reader is mailed; the local SendGrid takes every mail"
+
+
+def utc_now() -> datetime:
+    """Give the time; the clock of every edge."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of an installation, as its settings choose them; each is built when it is first asked for."""
+
+    settings: Settings
+    clock: Callable[[], datetime] = utc_now
+
+    @property
+    def live(self) -> bool:
+        """Whether real readers are mailed."""
+        return self.settings.mails_real_readers
+
+    @cached_property
+    def database(self) -> Database:
+        """The store, of the shape that this version knows.
+
+        Raises:
+            Misconfigured: It is empty, older or newer, or its address is wrong.
+        """
+        database = open_database(self.settings)
+        require_current(database)
+        return database
+
+    @cached_property
+    def templates(self) -> Path:
+        """The folder of templates: the operator's own, else the built-in ones."""
+        return self.settings.templates_dir or shipped("templates")
+
+    @cached_property
+    def workshop(self) -> Workshop:
+        """What issues are rendered with."""
+        return Workshop(load_theme(self.templates))
+
+    @cached_property
+    def hasher(self) -> AddressHasher:
+        """What keeps suppressed addresses without keeping them."""
+        return AddressHasher(_pepper(self.settings))
+
+    @cached_property
+    def terms(self) -> FreezeTerms:
+        """What this installation adds to a freeze."""
+        return FreezeTerms(self.workshop, self.settings.allow_list, self.settings.batch_size)
+
+    def desk(self, provider: Provider) -> Desk:
+        """Give a desk from which this process dispatches to a provider."""
+        lease = self.settings.lease_seconds + self.settings.sendgrid_timeout
+        claimant = Claimant(f"{socket.gethostname()}:{os.getpid()}", self.live, lease)
+        letterhead = Letterhead(self.settings.public_url, self.settings.allow_list)
+        return Desk(self.database, provider, claimant, letterhead, self.clock)
+
+    def provider(self, emulator_url: str) -> Provider:
+        """Choose who takes our mail: SendGrid where real readers are mailed, else the local one at this address."""
+        settings = self.settings
+        if self.live:
+            account = SendGridAccount(
+                settings.sendgrid_url, settings.sendgrid_api_key, settings.sendgrid_timeout, direct=False
+            )
+        else:
+            account = SendGridAccount(emulator_url, settings.emulator_key, settings.sendgrid_timeout, direct=True)
+        return SendGridProvider(account)
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and ``.env``.
+
+    Raises:
+        Misconfigured: A value cannot be used; the sentence names each variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"{_variable(one['loc'])}: {one['msg']}" for one in error.errors())
+        raise Misconfigured(f"settings: {wrong}") from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "?"
+    return name.upper() if name.lower() == "sendgrid_api_key" else f"NEWSLETTER_{name.upper()}"
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the store, whatever its shape; for `init`, and for everything else through :class:`Service`."""
+    if not settings.database_url:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if (warning := sqlite_warning()) and settings.resolved_database_url.startswith("sqlite"):
+        structlog.get_logger(__name__).warning(warning)
+    return Database(settings.resolved_database_url)
+
+
+def shipped(folder: str) -> Path:
+    """Find a data folder that comes with the service: in the wheel, else beside the packages in the source tree."""
+    package = Path(__file__).parent
+    packed = package / f"_{folder}"
+    return packed if packed.is_dir() else package.parent / folder
+
+
+def _pepper(settings: Settings) -> bytes:
+    """Take the pepper from the settings, else from its file in the data folder, which is made the first time."""
+    if said := settings.address_pepper.get_secret_value():
+        return said.encode()
+    file = settings.data_dir / "pepper"
+    if not file.exists():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        made = file.with_suffix(f".{secrets.token_hex(4)}")
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_urlsafe(32))
+        # A hard link fails where another process was first; then its pepper is the one.
+        with suppress(FileExistsError):
+            os.link(made, file)
+        made.unlink()
+    if not (pepper := file.read_text().strip()):
+        raise Misconfigured(f"{file} is empty: restore it from a backup, or set NEWSLETTER_ADDRESS_PEPPER")
+    return pepper.encode()
+
+
+def configure_logging(*, verbose: bool = False) -> None:
+    """Set up logs as lines of key=value on standard error. No line holds an address (DESIGN §4.9)."""
+    level = logging.DEBUG if verbose else logging.INFO
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    # At its debug level the SendGrid client writes the key and the whole request.
+    logging.getLogger("python_http_client").setLevel(logging.WARNING)
+    # It warns of every tick that finds the last one still at work, which is by design here.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -1,0 +1,217 @@
+"""The freeze: who is mailed and who is not, decided once, in chunks, when a mailing begins.
+
+After ``scheduling``, before ``dispatch``. Candidates = recipients + exclusions, by the rows themselves. Every chunk
+commits its rows together with the cursor, so that a freeze that died goes on where it was; between chunks others may
+write, since a reader who leaves must not wait for a million rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Insert, Subquery, case, func, insert, literal, null, or_, update
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+
+from newsletter.database import Database
+from newsletter.delivery.accounts import account_of
+from newsletter.delivery.batching import PlannedBatch, Unbatched, partition
+from newsletter.delivery.lifecycle import BatchState, MailingState
+from newsletter.delivery.mailings import conclude, find_mailing, move
+from newsletter.delivery.models import Batch, Delivery, Exclusion, Mailing, Variant
+from newsletter.delivery.variants import Workshop, variants_for
+from newsletter.errors import NewsletterError
+from subscribers.audience import candidates
+from subscribers.bulk import rows_changed, table_of
+from subscribers.models import Subscriber, Subscription
+
+
+CHUNK = 1000
+PAGE = 20_000
+
+
+@dataclass(frozen=True)
+class FreezeTerms:
+    """What an installation adds to a freeze: how it renders, whom it may mail at all, how large its batches are."""
+
+    workshop: Workshop
+    allow_list: tuple[str, ...]
+    batch_size: int
+
+
+def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Callable[[], datetime]) -> None:
+    """Freeze a mailing that has begun, and let it run. Safe to call again after a crash, and from several processes.
+
+    A mailing that cannot be rendered, or whose account does not balance, is halted with the reason.
+    """
+    try:
+        _store_variants(database, mailing_id, terms.workshop)
+    except NewsletterError as error:
+        with database.writing() as session:
+            move(session, mailing_id, MailingState.halted, reason=str(error))
+        return
+    while _freeze_chunk(database, mailing_id, terms):
+        pass
+    while _partition_page(database, mailing_id, terms.batch_size, clock()):
+        pass
+    with database.writing() as session:
+        _let_run(session, mailing_id, clock())
+
+
+def _store_variants(database: Database, mailing_id: int, workshop: Workshop) -> None:
+    with database.reading() as session:
+        variants = variants_for(session, find_mailing(session, mailing_id), workshop)
+    with database.writing() as session:
+        stored = session.exec(select(Variant.id).where(Variant.mailing_id == mailing_id)).first()
+        if stored is None:
+            session.add_all(variants)
+
+
+def _freeze_chunk(database: Database, mailing_id: int, terms: FreezeTerms) -> bool:
+    """Freeze the next thousand subscriptions; tell whether there may be more."""
+    # One snapshot for the whole chunk: a reader who leaves between two statements must not fall between two lists.
+    with database.writing(one_snapshot=True) as session:
+        mailing = session.get(Mailing, mailing_id, with_for_update=True)
+        if mailing is None or mailing.state is not MailingState.freezing:
+            return False
+        mailing.freeze_until = mailing.freeze_until or _last_subscription(session, mailing)
+        if (upper := _end_of_chunk(session, mailing)) is None:
+            return False
+        judged = _judged(mailing, upper, terms.allow_list)
+        mailing.candidates += session.execute(select(func.count()).select_from(judged)).scalar_one()
+        session.execute(_insert_exclusions(mailing, judged))
+        added = session.execute(_insert_deliveries(mailing, judged), execution_options={"preserve_rowcount": True})
+        mailing.recipients += rows_changed(added)
+        mailing.freeze_cursor = upper
+        session.add(mailing)
+        return True
+
+
+def _last_subscription(session: Session, mailing: Mailing) -> int:
+    last = select(func.max(Subscription.id)).where(Subscription.publication_id == mailing.publication_id)
+    return session.exec(last).one() or 0
+
+
+def _end_of_chunk(session: Session, mailing: Mailing) -> int | None:
+    chunk = (
+        select(Subscription.id)
+        .where(Subscription.publication_id == mailing.publication_id)
+        .where(col(Subscription.id) > mailing.freeze_cursor, col(Subscription.id) <= mailing.freeze_until)
+        .order_by(col(Subscription.id))
+        .limit(CHUNK)
+        .subquery()
+    )
+    end: int | None = session.execute(select(func.max(chunk.c.id))).scalar_one()
+    return end
+
+
+def _judged(mailing: Mailing, upper: int, allow_list: tuple[str, ...]) -> Subquery:
+    """Select the candidates of a chunk, each with the reason for its exclusion or null."""
+    people = candidates(mailing.publication_id, after=mailing.freeze_cursor, up_to=upper).subquery()
+    entitled = select(Variant.plan_id).where(Variant.mailing_id == mailing.id)
+    reason = case(
+        (people.c.exclusion.is_not(None), people.c.exclusion),
+        (people.c.plan_id.not_in(entitled), "plan"),
+        (~on_allow_list(people, allow_list), "not_on_allow_list"),
+        (_already_reached(mailing, people), "already_reached"),
+        else_=null(),
+    )
+    return select_columns(people.c.subscription_id, people.c.subscriber_id, reason.label("reason")).subquery()
+
+
+def on_allow_list(people: Subquery, allow_list: tuple[str, ...]) -> ColumnElement[bool]:
+    """Tell in SQL whether a candidate may be mailed by this installation at all; without a list everyone may."""
+    if not allow_list:
+        return literal(value=True)
+    domains = [entry.removeprefix("@") for entry in allow_list if entry.startswith("@")]
+    return or_(func.lower(people.c.email).in_(allow_list), people.c.domain.in_(domains))
+
+
+def _already_reached(mailing: Mailing, people: Subquery) -> ColumnElement[bool]:
+    """Tell in SQL whether a candidate has, or may have, this issue already (DESIGN §4.2)."""
+    if mailing.again:
+        return literal(value=False)
+    return (
+        select(Delivery.id)
+        .where(
+            Delivery.issue_id == mailing.issue_id,
+            col(Delivery.subscriber_id) == people.c.subscriber_id,
+            col(Delivery.live).is_(mailing.live),
+            col(Delivery.may_have_reached),
+        )
+        .exists()
+    )
+
+
+def _insert_exclusions(mailing: Mailing, judged: Subquery) -> Insert:
+    rows = select_columns(literal(mailing.id), judged.c.subscription_id, judged.c.reason)
+    columns = ["mailing_id", "subscription_id", "reason"]
+    return insert(table_of(Exclusion)).from_select(columns, rows.where(judged.c.reason.is_not(None)))
+
+
+def _insert_deliveries(mailing: Mailing, judged: Subquery) -> Insert:
+    values: dict[str, ColumnElement[Any]] = {
+        "mailing_id": literal(mailing.id),
+        "issue_id": literal(mailing.issue_id),
+        "live": literal(mailing.live),
+        "round": literal(mailing.id if mailing.again else 0),
+        "may_have_reached": literal(value=True),
+        "subscription_id": judged.c.subscription_id,
+        "subscriber_id": judged.c.subscriber_id,
+    }
+    rows = select_columns(*values.values()).where(judged.c.reason.is_(None)).order_by(judged.c.subscription_id)
+    return insert(table_of(Delivery)).from_select(list(values), rows)
+
+
+def _partition_page(database: Database, mailing_id: int, size: int, now: datetime) -> bool:
+    """Put the next page of deliveries into batches; tell whether there was one. The page is read without the writer."""
+    with database.reading() as session:
+        page = _unbatched(session, mailing_id)
+        variants = _variant_of_plan(session, mailing_id)
+    for planned in partition(page, size, last_page=len(page) < PAGE):
+        variant = variants.get(planned.plan_id) or next(iter(variants.values()))
+        with database.writing() as session:
+            _store_batch(session, mailing_id, variant, planned, now)
+    return bool(page)
+
+
+def _unbatched(session: Session, mailing_id: int) -> list[Unbatched]:
+    found = (
+        select(Delivery.id, Subscription.plan_id, Subscriber.domain)
+        .join(Subscription, col(Subscription.id) == col(Delivery.subscription_id))
+        .join(Subscriber, col(Subscriber.id) == col(Delivery.subscriber_id))
+        .where(Delivery.mailing_id == mailing_id, col(Delivery.batch_id).is_(None))
+        .order_by(col(Delivery.id))
+        .limit(PAGE)
+    )
+    return [Unbatched(*row) for row in session.exec(found)]
+
+
+def _variant_of_plan(session: Session, mailing_id: int) -> dict[int, int]:
+    found = select(Variant.plan_id, Variant.id).where(Variant.mailing_id == mailing_id)
+    return dict(session.exec(found).all())
+
+
+def _store_batch(session: Session, mailing_id: int, variant_id: int, planned: PlannedBatch, now: datetime) -> None:
+    batch = Batch(
+        mailing_id=mailing_id, variant_id=variant_id, lane=planned.lane, state=BatchState.ready, created_at=now
+    )
+    session.add(batch)
+    session.flush()
+    mine = col(Delivery.id).in_(planned.delivery_ids) & col(Delivery.batch_id).is_(None)
+    taken = rows_changed(session.execute(update(Delivery).where(mine).values(batch_id=batch.id)))
+    if taken != len(planned.delivery_ids):
+        # Another process partitions the same mailing; what it did stands, and this transaction is undone.
+        raise NewsletterError(f"mailing {mailing_id} is being frozen by another process")
+
+
+def _let_run(session: Session, mailing_id: int, now: datetime) -> None:
+    """Verify the account against the rows and open the mailing for dispatch; one without recipients ends at once."""
+    account = account_of(session, find_mailing(session, mailing_id))
+    if not account.balances:
+        excluded = sum(account.exclusions.values())
+        reason = f"{account.candidates:,} candidates ≠ {account.standing.line()} + {excluded:,} exclusions"
+        move(session, mailing_id, MailingState.halted, reason=reason)
+    elif move(session, mailing_id, MailingState.running, frozen_at=now):
+        conclude(session, mailing_id, now=now)

@@ -1,0 +1,154 @@
+"""Dispatch: one batch, one call, three short transactions. The heart of the service.
+
+    1. claim        ready → claimed: this worker, this attempt
+    2. last look    claimed → submitting, committed with the delivery ids before the first byte leaves
+       the call     no transaction is open while it lasts
+    3. record       submitting → what the call's end means, by the class table in ``lifecycle``
+
+A crash before 2 is safe to retry. A crash after it leaves ``submitting``, which ``claims.sweep`` turns into
+``unknown``: nobody mails those readers again on a guess (DESIGN §4.3, §4.4).
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
+
+from sqlalchemy import update
+from sqlmodel import Session, col
+
+from newsletter.database import Database
+from newsletter.delivery.batching import halves
+from newsletter.delivery.claims import Claim, Claimant, claim_next, move_batch
+from newsletter.delivery.lifecycle import (
+    BatchState,
+    Consequence,
+    Difference,
+    MailingState,
+    consequence_of,
+    wait_seconds,
+)
+from newsletter.delivery.mailings import conclude, move
+from newsletter.delivery.models import Attempt, Batch, Delivery
+from newsletter.delivery.requests import Letterhead, build_message, last_look, mark, move_to_new_batch
+from newsletter.providers.base import CallEnd, Message, Provider
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a dispatcher works with. Shared by its threads; ``clock`` gives the time in UTC."""
+
+    database: Database
+    provider: Provider
+    claimant: Claimant
+    letterhead: Letterhead
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class _Submission:
+    message: Message
+    attempt: str
+    delivery_ids: tuple[int, ...]
+
+
+def dispatch_next(desk: Desk) -> bool:
+    """Claim a batch and dispatch it; tell whether there was one, and so may be another."""
+    with desk.database.writing() as session:
+        claim = claim_next(session, desk.claimant, now=desk.clock())
+    if claim is None:
+        return False
+    dispatch_batch(desk, claim)
+    return True
+
+
+def dispatch_batch(desk: Desk, claim: Claim) -> None:
+    """Submit a claimed batch, once, and record how that ended."""
+    with desk.database.writing() as session:
+        submission = _commit_to_submitting(session, claim, desk)
+    if submission is None:
+        return
+    end = desk.provider.submit(submission.message)
+    with desk.database.writing() as session:
+        _record(session, claim, submission, end, now=desk.clock())
+
+
+def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> _Submission | None:
+    """Write down what is about to be submitted; nothing where the claim was lost or nobody is left to mail."""
+    now = desk.clock()
+    batch = session.get_one(Batch, claim.batch_id, with_for_update=True)
+    if batch.state is not BatchState.claimed or batch.attempt != claim.number:
+        return None
+    look = last_look(session, batch, desk.letterhead, now=now)
+    if not look.stays:
+        move_batch(session, claim, BatchState.cancelled, lease_until=None, state_reason="nobody was left to mail")
+        conclude(session, batch.mailing_id, now=now)
+        return None
+    attempt = Attempt(
+        id=token_urlsafe(16), batch_id=batch.id, number=claim.number, size=len(look.stays), submitting_at=now
+    )
+    session.add(attempt)
+    move_batch(session, claim, BatchState.submitting, lease_until=desk.claimant.lease_from(now))
+    message = build_message(session, batch, look, desk.letterhead, attempt.id)
+    return _Submission(message, attempt.id, tuple(row.delivery_id for row in look.stays))
+
+
+def _record(session: Session, claim: Claim, submission: _Submission, end: CallEnd, *, now: datetime) -> None:
+    """Write down how the call ended and what follows for the batch, its deliveries and its mailing."""
+    _close_attempt(session, submission.attempt, end, now)
+    batch = session.get_one(Batch, claim.batch_id, with_for_update=True)
+    meaning = consequence_of(end.ending, size=len(submission.delivery_ids))
+    if not move_batch(session, claim, meaning.state, **_columns(batch, meaning, end, now)):
+        return
+    if meaning.divides:
+        _divide(session, batch, submission, end, now)
+    if meaning.state is BatchState.rejected:
+        _nobody_was_reached(session, submission)
+    if meaning.halts:
+        move(session, batch.mailing_id, MailingState.halted, reason=f"{_in_words(end)}: {end.detail}")
+    conclude(session, batch.mailing_id, now=now)
+
+
+def _in_words(end: CallEnd) -> str:
+    return f"the provider answered {end.status} ({end.ending})" if end.status else f"no answer ({end.ending})"
+
+
+def _close_attempt(session: Session, attempt_id: str, end: CallEnd, now: datetime) -> None:
+    attempt = session.get_one(Attempt, attempt_id)
+    attempt.ended_at, attempt.ending, attempt.status = now, end.ending, end.status
+    attempt.message_id, attempt.detail = end.message_id, end.detail
+    session.add(attempt)
+    session.flush()
+
+
+def _columns(batch: Batch, meaning: Consequence, end: CallEnd, now: datetime) -> dict[str, object]:
+    tries = batch.tries + 1
+    # The jitter keeps batches that were refused together from coming back together.
+    wait = wait_seconds(tries, end.wait_seconds) * random.uniform(1, 1.25)  # noqa: S311 - no secret
+    return {
+        "lease_until": None,
+        "tries": tries,
+        "not_before": now + timedelta(seconds=wait) if meaning.waits else None,
+        "state_reason": "" if meaning.state is BatchState.accepted else f"{_in_words(end)}: {end.detail}",
+    }
+
+
+def _divide(session: Session, batch: Batch, submission: _Submission, end: CallEnd, now: datetime) -> None:
+    """Put a refused batch's recipients into new batches: without those that were named, else in two halves."""
+    named = {
+        submission.delivery_ids[one.index]: one.reason
+        for one in end.refused
+        if one.index < len(submission.delivery_ids)
+    }
+    for delivery_id, reason in named.items():
+        mark(session, [delivery_id], Difference.rejected, reason)
+    rest = tuple(delivery_id for delivery_id in submission.delivery_ids if delivery_id not in named)
+    for part in (rest,) if named else halves(rest):
+        if part:
+            move_to_new_batch(session, batch, part, now=now)
+
+
+def _nobody_was_reached(session: Session, submission: _Submission) -> None:
+    refused = col(Delivery.id).in_(submission.delivery_ids)
+    session.execute(update(Delivery).where(refused).values(may_have_reached=False))

@@ -1,0 +1,156 @@
+"""The states of mailings and batches, and what follows the end of a call. Pure: the tables of DESIGN §5 as data.
+
+Every change of a state in the database is a compare-and-swap whose ``from`` states come from here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from newsletter.providers.base import Ending
+
+
+class MailingState(StrEnum):
+    """Where a mailing is. Paused by a person, held by a rule, halted by an error that stops everything."""
+
+    draft = "draft"
+    scheduled = "scheduled"
+    freezing = "freezing"
+    running = "running"
+    finished = "finished"
+    paused = "paused"
+    held = "held"
+    halted = "halted"
+    cancelled = "cancelled"
+
+
+class BatchState(StrEnum):
+    """Where a batch is. Between ``submitting`` and the answer nobody may assume anything."""
+
+    ready = "ready"
+    claimed = "claimed"
+    submitting = "submitting"
+    accepted = "accepted"
+    retry_wait = "retry_wait"
+    unknown = "unknown"
+    rejected = "rejected"
+    held = "held"
+    split = "split"  # type: ignore[assignment]  # the word of the ledger, though str has a method of that name
+    cancelled = "cancelled"
+    given_up = "given_up"
+
+
+class Difference(StrEnum):
+    """What sets a delivery apart from its batch."""
+
+    skipped = "skipped"
+    rejected = "rejected"
+    moved = "moved"
+    proven = "proven"
+
+
+#: From which states a mailing may come into a state.
+MAILING_COMES_FROM: Mapping[MailingState, frozenset[MailingState]] = {
+    MailingState.scheduled: frozenset({MailingState.draft}),
+    MailingState.freezing: frozenset({MailingState.scheduled, MailingState.halted}),
+    MailingState.running: frozenset(
+        {MailingState.freezing, MailingState.paused, MailingState.held, MailingState.halted}
+    ),
+    MailingState.finished: frozenset({MailingState.running, MailingState.held}),
+    MailingState.paused: frozenset({MailingState.running}),
+    # Scheduled → held: meant for real readers and the service is NOT LIVE, or the other way round.
+    MailingState.held: frozenset({MailingState.running, MailingState.scheduled}),
+    # A mailing that cannot be frozen or rendered halts too: nothing has left yet, and an operator must look.
+    MailingState.halted: frozenset({MailingState.running, MailingState.freezing, MailingState.held}),
+    MailingState.cancelled: frozenset(
+        {MailingState.draft, MailingState.scheduled, MailingState.paused, MailingState.held, MailingState.halted}
+    ),
+}
+
+#: From which states a batch may come into a state.
+BATCH_COMES_FROM: Mapping[BatchState, frozenset[BatchState]] = {
+    BatchState.claimed: frozenset({BatchState.ready, BatchState.retry_wait}),
+    # A crash in `claimed` is safe to retry: the call had not begun.
+    BatchState.ready: frozenset({BatchState.claimed, BatchState.submitting, BatchState.held}),
+    BatchState.submitting: frozenset({BatchState.claimed}),
+    # The late repair: the worker that made the attempt learns its end after the sweep took it for dead.
+    BatchState.accepted: frozenset({BatchState.submitting, BatchState.unknown}),
+    BatchState.retry_wait: frozenset({BatchState.submitting}),
+    BatchState.unknown: frozenset({BatchState.submitting}),
+    BatchState.rejected: frozenset({BatchState.submitting}),
+    BatchState.split: frozenset({BatchState.submitting}),
+    # Nobody was left to mail at the last look.
+    BatchState.cancelled: frozenset({BatchState.claimed, BatchState.ready, BatchState.retry_wait, BatchState.held}),
+    BatchState.held: frozenset({BatchState.ready, BatchState.retry_wait}),
+    BatchState.given_up: frozenset({BatchState.unknown}),
+}
+
+#: States in which a batch will still be worked on.
+AT_WORK = frozenset({BatchState.ready, BatchState.claimed, BatchState.submitting, BatchState.retry_wait})
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """What an ended call means for its batch.
+
+    ``refuses_named`` drops the recipients that the provider named; ``divides`` puts the rest into smaller batches;
+    ``halts`` stops the whole mailing; ``tells`` is set where an operator must hear of it.
+    """
+
+    state: BatchState
+    waits: bool = False
+    refuses_named: bool = False
+    divides: bool = False
+    halts: bool = False
+    tells: bool = False
+
+
+#: The class table of DESIGN §5, one row an ending.
+CONSEQUENCES: Mapping[Ending, Consequence] = {
+    Ending.never_left: Consequence(BatchState.ready, waits=True),
+    Ending.accepted: Consequence(BatchState.accepted),
+    Ending.throttled: Consequence(BatchState.retry_wait, waits=True),
+    Ending.recipients_refused: Consequence(BatchState.split, refuses_named=True, divides=True),
+    Ending.too_large: Consequence(BatchState.split, divides=True),
+    Ending.unauthorised: Consequence(BatchState.ready, halts=True, tells=True),
+    Ending.ambiguous: Consequence(BatchState.unknown, tells=True),
+    Ending.refused: Consequence(BatchState.rejected, tells=True),
+}
+
+
+def consequence_of(ending: Ending, *, size: int) -> Consequence:
+    """Tell what an ended call means for its batch.
+
+    Args:
+        ending: How the call ended.
+        size: How many recipients the request had; one alone cannot be divided and is rejected instead.
+    """
+    row = CONSEQUENCES[ending]
+    return CONSEQUENCES[Ending.refused] if row.divides and size == 1 else row
+
+
+FIRST_WAIT_SECONDS = 2.0
+LONGEST_WAIT_SECONDS = 300.0
+
+
+def wait_seconds(tries: int, asked: float | None) -> float:
+    """Tell how long a batch waits before its next try, in seconds.
+
+    Args:
+        tries: How many tries have ended without success, this one included.
+        asked: What the provider asked for, which is honoured up to the longest wait.
+    """
+    doubled = FIRST_WAIT_SECONDS * 2.0 ** min(tries - 1, 16)
+    return min(LONGEST_WAIT_SECONDS, doubled if asked is None else asked)
+
+
+def conclusion(batches: Mapping[BatchState, int]) -> MailingState | None:
+    """Tell how a running mailing ends, given how many batches are in each state; nothing while work is left.
+
+    A mailing with unknown outcomes is held: a person or a proof must decide what became of them.
+    """
+    if any(batches.get(state) for state in AT_WORK):
+        return None
+    if batches.get(BatchState.unknown) or batches.get(BatchState.held):
+        return MailingState.held
+    return MailingState.finished

@@ -1,0 +1,107 @@
+"""Mailings in the store: finding them and moving them from state to state, one compare-and-swap at a time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from newsletter.delivery.accounts import batch_states, standing_of
+from newsletter.delivery.lifecycle import MAILING_COMES_FROM, MailingState, conclusion
+from newsletter.delivery.models import Mailing
+from newsletter.errors import NotFound, Refused
+from newsletter.publications import Publication
+from subscribers.bulk import rows_changed
+
+
+def find_mailing(session: Session, mailing_id: int) -> Mailing:
+    """Find a mailing by its id.
+
+    Raises:
+        NotFound: There is no such mailing.
+    """
+    if (mailing := session.get(Mailing, mailing_id)) is None:
+        raise NotFound(f"there is no mailing {mailing_id}; `newsletter mailing list` shows what there is")
+    return mailing
+
+
+def list_mailings(session: Session, publication: Publication) -> Sequence[Mailing]:
+    """List a publication's mailings, newest first."""
+    found = select(Mailing).where(Mailing.publication_id == publication.id).order_by(col(Mailing.id).desc())
+    return session.exec(found).all()
+
+
+def mailings_in(session: Session, state: MailingState) -> list[int]:
+    """List the ids of the mailings in a state, oldest first."""
+    return list(session.exec(select(Mailing.id).where(Mailing.state == state).order_by(col(Mailing.id))))
+
+
+def move(session: Session, mailing_id: int, to: MailingState, *, reason: str = "", **also: object) -> bool:
+    """Move a mailing into a state if the lifecycle allows it from where it is; tell whether it was moved.
+
+    A compare-and-swap: of any number of processes that try, one is told yes. ``also`` are further columns to set.
+    """
+    allowed = (col(Mailing.id) == mailing_id) & col(Mailing.state).in_(MAILING_COMES_FROM[to])
+    values = {"state": to, "state_reason": reason, **also}
+    return rows_changed(session.execute(update(Mailing).where(allowed).values(**values))) == 1
+
+
+def begin_due(session: Session, *, live: bool, now: datetime) -> list[int]:
+    """Begin every scheduled mailing whose time has come; each begins once, however many clocks run (DESIGN §4.1).
+
+    A mailing that was scheduled to reach real readers begins only where real readers can be reached, and the other way
+    round: it is held for the operator instead (DESIGN §4.11).
+    """
+    due = select(Mailing.id, Mailing.live).where(Mailing.state == MailingState.scheduled, col(Mailing.due_at) <= now)
+    begun = []
+    for mailing_id, meant_live in session.exec(due).all():
+        if meant_live == live:
+            if move(session, mailing_id, MailingState.freezing, begun_at=now):
+                begun.append(mailing_id)
+        else:
+            was, is_now = ("LIVE", "NOT LIVE") if meant_live else ("NOT LIVE", "LIVE")
+            reason = f"scheduled while {was}, but the service is {is_now} now: schedule it anew"
+            move(session, mailing_id, MailingState.held, reason=reason)
+    return begun
+
+
+def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingState | None:
+    """End a running mailing if no work is left: finished, or held where an outcome is unknown.
+
+    The rows are counted once more before it counts as finished; an account that does not balance halts it.
+    """
+    mailing = session.get(Mailing, mailing_id, populate_existing=True)
+    if mailing is None or mailing.state not in {MailingState.running, MailingState.held}:
+        return None
+    states = batch_states(session, mailing_id)
+    if (end := conclusion(states)) is None or end is mailing.state:
+        return None
+    standing = standing_of(session, mailing)
+    if not standing.balances:
+        reason = f"the account does not balance: {standing.line()}"
+        return MailingState.halted if move(session, mailing_id, MailingState.halted, reason=reason) else None
+    if end is MailingState.held:
+        reason = (
+            f"outcome unknown for {standing.unknown:,} of {standing.recipients:,} recipients; nobody is mailed again"
+        )
+        return end if move(session, mailing_id, end, reason=reason) else None
+    return end if move(session, mailing_id, end, ended_at=now) else None
+
+
+def resume(session: Session, mailing_id: int, *, live: bool) -> Mailing:
+    """Let a halted or paused mailing go on, once its cause is mended.
+
+    Raises:
+        NotFound: There is no such mailing.
+        Refused: It is in another state, or was meant for the other side of NOT LIVE.
+    """
+    mailing = find_mailing(session, mailing_id)
+    if mailing.live != live:
+        raise Refused(f"mailing {mailing_id} was begun {'LIVE' if mailing.live else 'NOT LIVE'} and can only go on so")
+    if mailing.state not in {MailingState.halted, MailingState.paused}:
+        raise Refused(f"mailing {mailing_id} is {mailing.state}: only a halted or paused mailing is resumed")
+    onward = MailingState.running if mailing.frozen_at else MailingState.freezing
+    if not move(session, mailing_id, onward):
+        raise Refused(f"mailing {mailing_id} was just changed by another: look at it again")
+    session.refresh(mailing)
+    return mailing

@@ -1,0 +1,183 @@
+"""The ledger's tables: a mailing, its variants, its batches with their attempts, its deliveries and its exclusions.
+
+A delivery stores no address and nothing that its batch already says. The partial unique index of ``delivery`` is the
+promise "once an issue" (DESIGN §4.2), kept by the database.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from newsletter.delivery.lifecycle import BatchState, Difference, MailingState
+from newsletter.providers.base import Ending
+
+
+def _words(words: type[StrEnum], name: str) -> Enum:
+    return Enum(words, native_enum=False, create_constraint=True, name=name, length=20)
+
+
+class Mailing(SQLModel, table=True):
+    """One mailing of one revision to an audience at a time."""
+
+    __table_args__ = (Index("ix_mailing_state", "state", "due_at"), Index("ix_mailing_issue", "issue_id"))
+
+    id: int = Field(default=None, primary_key=True)
+    publication_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("publication.id", name="fk_mailing_publication"), nullable=False)
+    )
+    issue_id: int = Field(sa_column=Column(Integer, ForeignKey("issue.id", name="fk_mailing_issue"), nullable=False))
+    revision_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("revision.id", name="fk_mailing_revision"), nullable=False)
+    )
+    state: MailingState = Field(sa_column=Column(_words(MailingState, "ck_mailing_state"), nullable=False))
+    state_reason: str = ""
+    due_at: datetime
+    again: bool = False
+    live: bool = False
+    created_at: datetime
+    created_by: str
+    begun_at: datetime | None = None
+    frozen_at: datetime | None = None
+    ended_at: datetime | None = None
+    #: Subscriptions up to this id belong to the audience; who subscribes later does not.
+    freeze_until: int = 0
+    #: Subscriptions up to this id are frozen already; committed together with their rows.
+    freeze_cursor: int = 0
+    candidates: int = 0
+    recipients: int = 0
+
+
+class Exclusion(SQLModel, table=True):
+    """A candidate who is not mailed, with the reason."""
+
+    mailing_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("mailing.id", name="fk_exclusion_mailing"), primary_key=True)
+    )
+    subscription_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("subscription.id", name="fk_exclusion_subscription"), primary_key=True)
+    )
+    reason: str = Field(sa_column=Column(String(40), nullable=False))
+
+
+class Variant(SQLModel, table=True):
+    """A revision rendered for one plan; immutable once its mailing has begun."""
+
+    __table_args__ = (UniqueConstraint("mailing_id", "plan_id", name="uq_variant_plan"),)
+
+    id: int = Field(default=None, primary_key=True)
+    mailing_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("mailing.id", name="fk_variant_mailing"), nullable=False)
+    )
+    plan_id: int = Field(sa_column=Column(Integer, ForeignKey("plan.id", name="fk_variant_plan"), nullable=False))
+    subject: str
+    preheader: str
+    html: str = Field(sa_column=Column(Text, nullable=False))
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    #: The substitution tags of this rendering are made from it.
+    nonce: str
+    sha256: str
+
+
+class Batch(SQLModel, table=True):
+    """Up to 1000 deliveries that share a variant and a lane: one request."""
+
+    __table_args__ = (Index("ix_batch_work", "state", "not_before"), Index("ix_batch_mailing", "mailing_id", "state"))
+
+    id: int = Field(default=None, primary_key=True)
+    mailing_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("mailing.id", name="fk_batch_mailing"), nullable=False)
+    )
+    variant_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("variant.id", name="fk_batch_variant"), nullable=False)
+    )
+    parent_id: int | None = Field(
+        default=None, sa_column=Column(Integer, ForeignKey("batch.id", name="fk_batch_parent"), nullable=True)
+    )
+    lane: str = Field(sa_column=Column(String(40), nullable=False))
+    state: BatchState = Field(sa_column=Column(_words(BatchState, "ck_batch_state"), nullable=False))
+    state_reason: str = ""
+    #: How often the batch was claimed; a worker that wakes late finds another number and stops.
+    attempt: int = 0
+    #: How many calls in a row ended without a lasting result; sets the length of the next wait.
+    tries: int = 0
+    worker: str = ""
+    lease_until: datetime | None = None
+    not_before: datetime | None = None
+    created_at: datetime
+
+
+class Attempt(SQLModel, table=True):
+    """One call for a batch, written before it is made. Its id is random: events carry it as a proof."""
+
+    __table_args__ = (
+        UniqueConstraint("batch_id", "number", name="uq_attempt_number"),
+        Index("ix_attempt_message", "message_id"),
+    )
+
+    id: str = Field(sa_column=Column(String(22), primary_key=True))
+    batch_id: int = Field(sa_column=Column(Integer, ForeignKey("batch.id", name="fk_attempt_batch"), nullable=False))
+    number: int
+    size: int
+    submitting_at: datetime
+    ended_at: datetime | None = None
+    ending: Ending | None = Field(default=None, sa_column=Column(_words(Ending, "ck_attempt_ending"), nullable=True))
+    status: int | None = None
+    message_id: str | None = Field(default=None, sa_column=Column(String(120), nullable=True))
+    detail: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+
+
+class Delivery(SQLModel, table=True):
+    """One recipient's row in a mailing: only what differs from its batch."""
+
+    __table_args__ = (
+        UniqueConstraint("mailing_id", "subscriber_id", name="uq_delivery_subscriber"),
+        Index("ix_delivery_batch", "mailing_id", "batch_id"),
+        Index(
+            "uq_delivery_once_an_issue",
+            "issue_id",
+            "subscriber_id",
+            "live",
+            "round",
+            unique=True,
+            sqlite_where=text("may_have_reached"),
+            postgresql_where=text("may_have_reached"),
+        ),
+        ForeignKeyConstraint(["subscription_id"], ["subscription.id"], name="fk_delivery_subscription"),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    mailing_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("mailing.id", name="fk_delivery_mailing"), nullable=False)
+    )
+    issue_id: int = Field(sa_column=Column(Integer, ForeignKey("issue.id", name="fk_delivery_issue"), nullable=False))
+    subscriber_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("subscriber.id", name="fk_delivery_subscriber"), nullable=False)
+    )
+    subscription_id: int
+    batch_id: int | None = Field(
+        default=None, sa_column=Column(Integer, ForeignKey("batch.id", name="fk_delivery_batch"), nullable=True)
+    )
+    difference: Difference | None = Field(
+        default=None, sa_column=Column(_words(Difference, "ck_delivery_difference"), nullable=True)
+    )
+    reason: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    #: Whether a real reader was meant; a mailing to the local SendGrid uses up nothing of the real one.
+    live: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    #: 0, or the mailing's id where the operator said `--again`: the only way to reach a reader twice with an issue.
+    round: int = 0
+    #: False once it is certain that this delivery never reached its reader: skipped, rejected, cancelled.
+    may_have_reached: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))

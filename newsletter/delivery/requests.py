@@ -1,0 +1,153 @@
+"""What a request holds for each reader, read at the last moment before it leaves; called by ``dispatch``.
+
+The last look (DESIGN §4.5): in the transaction that commits ``submitting``, suppression, departure, erasure and plan
+are read once more. Who may no longer be mailed is skipped; whose plan changed moves to that plan's variant.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Row, or_, update
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+
+from newsletter.delivery.audience import on_allow_list
+from newsletter.delivery.lifecycle import BatchState, Difference
+from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
+from newsletter.providers.base import Message, Recipient
+from newsletter.publications import Publication
+from newsletter.rendering.personalisation import ReaderValues, Tags, substitutions
+from subscribers.audience import may_mail
+
+
+@dataclass(frozen=True)
+class Letterhead:
+    """What an installation puts on every request: where readers reach it, and whom it may mail at all."""
+
+    public_url: str
+    allow_list: tuple[str, ...] = ()
+
+    def unsubscribe_url(self, unsubscribe_id: str) -> str:
+        """Write a reader's unsubscribe link; short, since mail programs break long header lines (RFC 8058)."""
+        return f"{self.public_url}/u/{unsubscribe_id}"
+
+
+@dataclass(frozen=True)
+class LastLook:
+    """Who stays in a batch, and what became of the rest."""
+
+    stays: Sequence[Row[Any]]
+    skipped: int
+    moved: int
+
+
+def last_look(session: Session, batch: Batch, letterhead: Letterhead, *, now: datetime) -> LastLook:
+    """Look at every delivery of a batch once more, skip and move whom the rules say, and give back who stays."""
+    variant_of_plan = _variants(session, batch.mailing_id)
+    own_plan = next(plan for plan, variant in variant_of_plan.items() if variant == batch.variant_id)
+    stays, skips, moves = [], dict[str, list[int]](), dict[int, list[int]]()
+    for row in _rows(session, batch, letterhead):
+        if reason := _reason_to_skip(row, variant_of_plan):
+            skips.setdefault(reason, []).append(row.delivery_id)
+        elif row.plan_id != own_plan:
+            moves.setdefault(variant_of_plan[row.plan_id], []).append(row.delivery_id)
+        else:
+            stays.append(row)
+    for reason, ids in skips.items():
+        mark(session, ids, Difference.skipped, reason)
+    for variant_id, ids in moves.items():
+        move_to_new_batch(session, batch, ids, now=now, variant_id=variant_id, difference=Difference.moved)
+    return LastLook(stays, sum(map(len, skips.values())), sum(map(len, moves.values())))
+
+
+def _variants(session: Session, mailing_id: int) -> dict[int, int]:
+    found = select(Variant.plan_id, Variant.id).where(Variant.mailing_id == mailing_id)
+    return dict(session.exec(found).all())
+
+
+def _rows(session: Session, batch: Batch, letterhead: Letterhead) -> Sequence[Row[Any]]:
+    follows_batch = or_(col(Delivery.difference).is_(None), col(Delivery.difference) == Difference.moved)
+    mine = (col(Delivery.mailing_id) == batch.mailing_id) & (col(Delivery.batch_id) == batch.id) & follows_batch
+    people = may_mail(select_columns(col(Delivery.subscription_id)).where(mine)).subquery()
+    allowed = on_allow_list(people, letterhead.allow_list).label("allowed")
+    found = (
+        select_columns(col(Delivery.id).label("delivery_id"), *people.c, allowed)
+        .join(people, people.c.subscription_id == col(Delivery.subscription_id))
+        .where(mine)
+        .order_by(col(Delivery.id))
+    )
+    return session.execute(found).all()
+
+
+def _reason_to_skip(row: Row[Any], variant_of_plan: dict[int, int]) -> str | None:
+    if row.exclusion is not None:
+        return str(row.exclusion)
+    if not row.allowed:
+        return "not_on_allow_list"
+    return None if row.plan_id in variant_of_plan else "plan"
+
+
+def mark(session: Session, delivery_ids: Iterable[int], difference: Difference, reason: str) -> None:
+    """Set deliveries apart from their batch: they did not reach their readers, for this reason."""
+    mine = col(Delivery.id).in_(list(delivery_ids))
+    values = {"difference": difference, "reason": reason, "may_have_reached": False}
+    session.execute(update(Delivery).where(mine).values(**values))
+
+
+def move_to_new_batch(  # noqa: PLR0913 - which rows, where to, and why they move
+    session: Session,
+    parent: Batch,
+    delivery_ids: Sequence[int],
+    *,
+    now: datetime,
+    variant_id: int | None = None,
+    difference: Difference | None = None,
+) -> Batch:
+    """Put some of a batch's deliveries into a batch of their own that is ready to go."""
+    child = Batch(
+        mailing_id=parent.mailing_id,
+        variant_id=variant_id or parent.variant_id,
+        parent_id=parent.id,
+        lane=parent.lane,
+        state=BatchState.ready,
+        created_at=now,
+    )
+    session.add(child)
+    session.flush()
+    values = {"batch_id": child.id, **({"difference": difference} if difference else {})}
+    session.execute(update(Delivery).where(col(Delivery.id).in_(list(delivery_ids))).values(**values))
+    return child
+
+
+def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Letterhead, attempt: str) -> Message:
+    """Build the request for who stays: one rendering, and for each reader what is theirs alone."""
+    variant = session.get_one(Variant, batch.variant_id)
+    publication = session.get_one(Publication, session.get_one(Mailing, batch.mailing_id).publication_id)
+    tags = Tags(variant.nonce)
+    return Message(
+        sender=publication.sender,
+        sender_name=publication.name,
+        reply_to=publication.reply_to,
+        subject=variant.subject,
+        html=variant.html,
+        text=variant.text,
+        recipients=tuple(_recipient(row, tags, letterhead, attempt) for row in look.stays),
+        # RFC 2919: one name of the list for ever; the phrase is left out, since it would have to be encoded.
+        headers={"List-Id": f"<{publication.code}.{urlsplit(publication.site_url).hostname}>"},
+    )
+
+
+def _recipient(row: Row[Any], tags: Tags, letterhead: Letterhead, attempt: str) -> Recipient:
+    unsubscribe_url = letterhead.unsubscribe_url(row.unsubscribe_id)
+    return Recipient(
+        address=row.email,
+        name=row.name or "",
+        # Literal for each reader: SendGrid documents no substitution in headers. Both are needed (RFC 8058).
+        headers={"List-Unsubscribe": f"<{unsubscribe_url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
+        substitutions=substitutions(tags, ReaderValues(name=row.name or "", unsubscribe_url=unsubscribe_url)),
+        # Opaque: the delivery's number means nothing without the attempt, and that is random.
+        custom_args={"delivery": str(row.delivery_id), "attempt": attempt},
+    )

@@ -1,0 +1,83 @@
+"""Scheduling: an operator decides that an issue goes out, and when. After preflight, before the freeze."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from newsletter.delivery.lifecycle import MailingState
+from newsletter.delivery.models import Mailing
+from newsletter.delivery.variants import Workshop, edition_of
+from newsletter.errors import Refused
+from newsletter.issues.shelf import latest_revision
+from newsletter.preflight.inspection import inspect
+from newsletter.publications import publication_by_id, what_is_missing
+from subscribers.actors import Actor
+
+
+@dataclass(frozen=True)
+class Order:
+    """What an operator orders: which issue, when (UTC), and whether also to readers who have it already."""
+
+    issue_id: int
+    due_at: datetime
+    again: bool = False
+    live: bool = False
+
+
+def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, now: datetime) -> Mailing:
+    """Schedule a mailing of an issue's newest revision.
+
+    Raises:
+        NotFound: There is no such issue.
+        Refused: The publication is not complete, or preflight found a blocker; nothing was scheduled.
+        BadIssue: The source cannot be read any more.
+    """
+    shelved = latest_revision(session, order.issue_id)
+    publication = publication_by_id(session, shelved.issue.publication_id)
+    if missing := what_is_missing(publication):
+        options = " ".join(f"--{name.replace('_', '-')} …" for name in missing)
+        words = ", ".join(name.replace("_", " ") for name in missing)
+        raise Refused(
+            f"publication {publication.code!r} has no {words}: set it with `newsletter publication set "
+            f"{publication.code} {options}`"
+        )
+    findings = inspect(edition_of(session, publication, shelved.revision, workshop))
+    if blockers := [finding for finding in findings if finding.severity == "blocker"]:
+        listed = "; ".join(f"{finding.check}: {finding.message}" for finding in blockers)
+        raise Refused(f"issue {order.issue_id} cannot be mailed as it is: {listed}")
+    mailing = Mailing(
+        publication_id=publication.id,
+        issue_id=shelved.issue.id,
+        revision_id=shelved.revision.id,
+        state=MailingState.scheduled,
+        due_at=order.due_at,
+        again=order.again,
+        live=order.live,
+        created_at=now,
+        created_by=str(by),
+    )
+    session.add(mailing)
+    session.flush()
+    return mailing
+
+
+def read_time(written: str, zone: ZoneInfo, *, now: datetime) -> datetime:
+    """Read a time as an operator writes it, in the publication's zone where it names none.
+
+    Raises:
+        Refused: It is no time, is past, or does not exist on that day (a clock change leaves it out).
+    """
+    try:
+        read = datetime.fromisoformat(written)
+    except ValueError:
+        raise Refused(f"{written!r} is no time: write it as 2026-12-01T09:00, or with a zone as …+08:00") from None
+    # `fold=0` makes an ambiguous time the first of the two.
+    local = read if read.tzinfo else read.replace(tzinfo=zone, fold=0)
+    instant = local.astimezone(UTC)
+    if not read.tzinfo and instant.astimezone(zone).replace(tzinfo=None) != read:
+        raise Refused(f"{written} does not exist in {zone.key}: the clocks are put forward over it")
+    if instant <= now:
+        raise Refused(f"{written} ({zone.key}) is past; to mail at once use --now")
+    return instant

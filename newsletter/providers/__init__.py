@@ -1,0 +1,1 @@
+"""Providers: the port to whoever takes our mail (``base``), and its adapters."""

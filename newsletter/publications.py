@@ -1,0 +1,174 @@
+"""Publications: newsletters as readers know them. Who mails, from where, in which zone and language.
+
+A mailing can only begin for a publication that is complete: the law asks for a postal address, and readers for an
+address that takes replies (``what_is_missing``).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address as HeaderAddress
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import Column, String, UniqueConstraint
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from newsletter.errors import NotFound, Refused
+
+
+class Publication(SQLModel, table=True):
+    """A newsletter as readers know it."""
+
+    __table_args__ = (UniqueConstraint("code", name="uq_publication_code"),)
+
+    id: int = Field(default=None, primary_key=True)
+    code: str = Field(sa_column=Column(String(40), nullable=False))
+    name: str
+    sender: str
+    reply_to: str = ""
+    site_url: str = ""
+    postal_address: str = ""
+    time_zone: str = "Asia/Shanghai"
+    locale: str = "zh-CN"
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class PublicationForm:
+    """What an operator says of a publication; ``None`` leaves what stands.
+
+    ``sender`` and ``reply_to`` are addresses, ``site_url`` is where root-relative links of issues point.
+    """
+
+    name: str | None = None
+    sender: str | None = None
+    reply_to: str | None = None
+    site_url: str | None = None
+    postal_address: str | None = None
+    time_zone: str | None = None
+    locale: str | None = None
+
+    def cleaned(self) -> dict[str, str]:
+        """Give the fields that were said, checked.
+
+        Raises:
+            Refused: A value cannot be used; the sentence names the field and how to mend it.
+        """
+        said = {field: value.strip() for field, value in vars(self).items() if value is not None}
+        for field, value in said.items():
+            _check(field, value)
+        return said
+
+
+def _check(field: str, value: str) -> None:
+    if any(ord(character) < ord(" ") for character in value):
+        raise Refused(f"{field}: line breaks and control characters cannot stand in a header; write it in one line")
+    if field in {"name", "sender"} and not value:
+        raise Refused(f"{field}: it cannot be empty")
+    if value and field in {"sender", "reply_to"}:
+        _check_address(field, value)
+    if value and field == "site_url":
+        _check_site(value)
+    if field == "time_zone" and value not in available_timezones():
+        raise Refused(f"time_zone: {value!r} is no time zone; write it as Asia/Shanghai")
+
+
+def _check_address(field: str, value: str) -> None:
+    try:
+        validate_email(value, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError as error:
+        raise Refused(f"{field}: {value!r} is no address that mail can come from: {error}") from None
+
+
+def _check_site(value: str) -> None:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise Refused(f"site_url: {value!r} is no web address; write it as https://news.example.com")
+
+
+def add_publication(session: Session, code: str, form: PublicationForm, *, now: datetime) -> Publication:
+    """Create a publication.
+
+    Raises:
+        Refused: The code is taken, or name or sender is missing or wrong.
+    """
+    if not code or not all(character.isascii() and (character.isalnum() or character == "-") for character in code):
+        raise Refused(f"code {code!r}: use letters a-z, digits and hyphens, such as weekly")
+    if session.exec(select(Publication).where(Publication.code == code)).first():
+        raise Refused(f"there is already a publication {code!r}; `publication set {code}` changes it")
+    said = form.cleaned()
+    if missing := [field for field in ("name", "sender") if field not in said]:
+        raise Refused(f"a publication needs {' and '.join(missing)}")
+    publication = Publication.model_validate({"code": code, "created_at": now, **said})
+    session.add(publication)
+    session.flush()
+    return publication
+
+
+def set_publication(session: Session, code: str, form: PublicationForm) -> Publication:
+    """Change what the form says and leave the rest.
+
+    Raises:
+        NotFound: There is no such publication.
+        Refused: A value cannot be used.
+    """
+    publication = publication_named(session, code)
+    for field, value in form.cleaned().items():
+        setattr(publication, field, value)
+    session.add(publication)
+    session.flush()
+    return publication
+
+
+def publication_named(session: Session, code: str | None) -> Publication:
+    """Find a publication by its code; without a code, the only one there is.
+
+    Raises:
+        NotFound: There is none, or no such one.
+        Refused: No code was given and there are several.
+    """
+    publications = list_publications(session)
+    if not publications:
+        raise NotFound("there is no publication yet: create one with `newsletter publication add`")
+    codes = ", ".join(publication.code for publication in publications)
+    if code is None:
+        if len(publications) > 1:
+            raise Refused(f"there are several publications: name one with --publication ({codes})")
+        return publications[0]
+    for publication in publications:
+        if publication.code == code:
+            return publication
+    raise NotFound(f"there is no publication {code!r}; there is: {codes}")
+
+
+def publication_by_id(session: Session, publication_id: int) -> Publication:
+    """Find a publication by the id that other rows hold.
+
+    Raises:
+        NotFound: There is no such row.
+    """
+    if (publication := session.get(Publication, publication_id)) is None:
+        raise NotFound(f"there is no publication with id {publication_id}")
+    return publication
+
+
+def list_publications(session: Session) -> list[Publication]:
+    """List every publication, oldest first."""
+    return list(session.exec(select(Publication).order_by(col(Publication.id))))
+
+
+def what_is_missing(publication: Publication) -> tuple[str, ...]:
+    """Name the fields without which no mailing may begin (postal address: CAN-SPAM, 15 U.S.C. 7704)."""
+    needed = ("sender", "reply_to", "site_url", "postal_address")
+    return tuple(field for field in needed if not getattr(publication, field))
+
+
+def zone_of(publication: Publication) -> ZoneInfo:
+    """Give the zone in which the publication's times are written and shown."""
+    return ZoneInfo(publication.time_zone)
+
+
+def from_header(publication: Publication) -> str:
+    """Write the From header as mail shows it, for people to look at."""
+    return str(HeaderAddress(publication.name, addr_spec=publication.sender))

@@ -1,0 +1,120 @@
+"""The settings of an installation, read from the environment and ``.env``: floor two.
+
+Every setting has a default, so that the service runs without any account: SQLite in a folder, and a local
+SendGrid as the provider. ``.env.example`` and ``docs/settings.md`` list the same names; a test holds the
+three equal.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Environment variables carry the prefix ``NEWSLETTER_``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NEWSLETTER_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Field(Path(".newsletter"), description="Folder for everything that is kept on this machine.")
+    database_url: str = Field(
+        "", description="Database address; empty means an SQLite file in the data folder. PostgreSQL: postgresql://…"
+    )
+    live: bool = Field(default=False, description="Real readers are mailed only when this is true and a key is set.")
+    sendgrid_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=AliasChoices("SENDGRID_API_KEY", "sendgrid_api_key"),
+        description="The SendGrid key. Used only when NEWSLETTER_LIVE is true.",
+    )
+    sendgrid_url: str = Field(
+        "https://api.sendgrid.com",
+        description="SendGrid's address when live; https://api.eu.sendgrid.com for the EU host.",
+    )
+    sendgrid_timeout: float = Field(
+        60.0, gt=0, le=600, description="Seconds to wait for SendGrid's answer before the outcome counts as unknown."
+    )
+    emulator_url: str = Field(
+        "",
+        description="Local SendGrid to deliver to when not live; empty: `serve` starts its own. Loopback only.",
+    )
+    emulator_key: SecretStr = Field(SecretStr("SG.local"), description="The key the local SendGrid asks for.")
+    emulator_port: int = Field(8025, ge=0, le=65535, description="Port of the local SendGrid that `serve` starts.")
+    allow_list: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses and @domains, comma-separated. When set, nobody else is mailed: for staging copies.",
+    )
+    host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that `serve` listens on; 0 takes a free one.")
+    public_url: str = Field(
+        "",
+        max_length=42,
+        description="Address at which readers reach this service, https when live; empty: where `serve` listens.",
+    )
+    address_pepper: SecretStr = Field(
+        SecretStr(""),
+        description="Secret of the hashes of suppressed addresses; empty: kept in the data folder as `pepper`.",
+    )
+    templates_dir: Path | None = Field(
+        default=None, description="Folder of templates to use instead of the built-in ones."
+    )
+    batch_size: int = Field(1000, ge=1, le=1000, description="Recipients in one request; SendGrid takes 1000 at most.")
+    dispatch_threads: int = Field(4, ge=1, le=64, description="Requests under way at the same time.")
+    tick_seconds: float = Field(
+        1.0, gt=0, le=60, description="Seconds between two looks of the clock for due mailings."
+    )
+    lease_seconds: float = Field(
+        60.0, gt=0, description="Seconds after which a claimed batch whose worker is gone is taken by another."
+    )
+
+    @field_validator("allow_list", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().casefold() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("public_url", "sendgrid_url", "emulator_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError(f"{value!r} is not a web address: write it as https://host")
+        return value.rstrip("/")
+
+    @field_validator("emulator_url")
+    @classmethod
+    def _is_loopback(cls, value: str) -> str:
+        if value and not is_loopback(urlsplit(value).hostname or ""):
+            raise ValueError(f"{value!r} is not on this machine: the local SendGrid is reached on loopback only")
+        return value
+
+    @model_validator(mode="after")
+    def _live_needs_a_public_address(self) -> Self:
+        # RFC 8058 §3.1: one-click needs an HTTPS address; mail programs offer the button for nothing less.
+        if self.mails_real_readers and not self.public_url.startswith("https://"):
+            raise ValueError("NEWSLETTER_LIVE needs NEWSLETTER_PUBLIC_URL, an https:// address that readers can reach")
+        return self
+
+    @property
+    def mails_real_readers(self) -> bool:
+        """Whether real readers can be reached at all (DESIGN §4.11): asked for, and a key is there."""
+        return self.live and bool(self.sendgrid_api_key.get_secret_value())
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database's address, with the default of an SQLite file in the data folder filled in."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'newsletter.db').absolute()}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or literal address can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

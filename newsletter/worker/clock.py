@@ -1,0 +1,71 @@
+"""The clock: APScheduler ticks, looks for what is due, and wakes the dispatch threads.
+
+It stores nothing and guarantees nothing: a mailing begins by a compare-and-swap in the database, so that any number of
+clocks on any number of machines may tick (DESIGN §4.1).
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from newsletter.delivery.audience import FreezeTerms, freeze
+from newsletter.delivery.claims import sweep
+from newsletter.delivery.dispatch import Desk
+from newsletter.delivery.lifecycle import MailingState
+from newsletter.delivery.mailings import begin_due, conclude, mailings_in
+
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What the ticks work with. ``wake`` is called when there may be something to dispatch."""
+
+    desk: Desk
+    terms: FreezeTerms
+    tick_seconds: float
+    wake: Callable[[], None]
+
+    def start(self) -> BackgroundScheduler:
+        """Start ticking in threads of APScheduler's; the caller shuts the scheduler down."""
+        scheduler = BackgroundScheduler(timezone="UTC")
+        for job in (self.tick, self.freeze_begun):
+            # Without a grace time of its own, APScheduler drops a tick that is a second late, and with it the mailing.
+            scheduler.add_job(job, "interval", seconds=self.tick_seconds, misfire_grace_time=None, coalesce=True)
+        scheduler.start()
+        return scheduler
+
+    def tick(self) -> None:
+        """Begin what is due, free what dead workers held, end what is done."""
+        now = self.desk.clock()
+        with self.desk.database.writing() as session:
+            for mailing_id in begin_due(session, live=self.desk.claimant.live, now=now):
+                log.info("mailing begun", mailing=mailing_id)
+        with self.desk.database.writing() as session:
+            freed, unknown = sweep(session, now=now)
+            for mailing_id in mailings_in(session, MailingState.running):
+                if end := conclude(session, mailing_id, now=now):
+                    log.info("mailing ended", mailing=mailing_id, state=str(end))
+        if unknown:
+            log.warning("outcome unknown: a worker died during its call", batches=unknown)
+        if freed:
+            log.info("batches freed from a dead worker", batches=freed)
+        self.wake()
+
+    def freeze_begun(self) -> None:
+        """Freeze every mailing that has begun; also one whose freeze was cut short by a crash."""
+        with self.desk.database.reading() as session:
+            begun = mailings_in(session, MailingState.freezing)
+        for mailing_id in begun:
+            freeze(self.desk.database, mailing_id, self.terms, clock=self.desk.clock)
+            self.wake()
+
+
+def stop(scheduler: BackgroundScheduler) -> None:
+    """Stop ticking and wait for the tick under way."""
+    with suppress(RuntimeError):
+        scheduler.shutdown(wait=True)

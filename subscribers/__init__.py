@@ -1,0 +1,1 @@
+"""People: addresses, plans, subscriptions, consent and suppression. Knows nothing of ``newsletter``."""

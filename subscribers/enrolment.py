@@ -1,0 +1,170 @@
+"""Enrolment: how addresses become subscriptions, a set at a time.
+
+Below ``subscriptions`` (one) and ``importing`` (many). First ``standings`` tells what is already known of each address;
+the use case judges; then ``enrol`` writes subscriber, subscription and consent event of those who come in. A fixed
+number of statements for any size of set.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from subscribers.actors import Actor
+from subscribers.addresses import Address
+from subscribers.bulk import insert_all, insert_missing
+from subscribers.hashing import AddressHasher, require_same_pepper
+from subscribers.models import (
+    ConsentEvent,
+    ConsentKind,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    SuppressionReason,
+)
+from subscribers.suppression import reasons_by_hash
+
+
+#: 128 bits: cannot be guessed. As text 22 characters, so that the unsubscribe header stays short.
+UNSUBSCRIBE_ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of one address in one publication, before anything is written."""
+
+    subscription_id: int | None = None
+    state: SubscriptionState | None = None
+    suppressed: tuple[SuppressionReason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """An address that comes in, with the detail of its own consent event."""
+
+    address: Address
+    plan_id: int
+    name: str = ""
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EnrolmentTerms:
+    """What holds for everyone who comes in together."""
+
+    publication_id: int
+    state: SubscriptionState
+    kind: ConsentKind
+    source: str
+    locale: str = ""
+
+
+def standings(
+    session: Session, publication_id: int, keys: Iterable[str], *, hasher: AddressHasher
+) -> dict[str, Standing]:
+    """Tell for each address key what is known of it; nothing is known of most.
+
+    Raises:
+        OtherPepper: The store was hashed with another pepper.
+    """
+    require_same_pepper(session, hasher)
+    hashes = {key: hasher.hash(key) for key in keys}
+    subscribed = _subscribed(session, publication_id, hashes)
+    suppressed = reasons_by_hash(session, publication_id, list(hashes.values()))
+    known: dict[str, Standing] = {}
+    for key, address_hash in hashes.items():
+        subscription_id, state = subscribed.get(key, (None, None))
+        known[key] = Standing(subscription_id, state, suppressed.get(address_hash, ()))
+    return known
+
+
+def enrol(  # noqa: PLR0913 - the shape of every use case, with the pepper that hashing needs
+    session: Session,
+    newcomers: Sequence[Newcomer],
+    terms: EnrolmentTerms,
+    *,
+    hasher: AddressHasher,
+    by: Actor,
+    now: datetime,
+) -> dict[str, int]:
+    """Write who comes in, and give the new subscription ids by address key.
+
+    Whoever another process wrote at the same moment is left as it stands and missing from the answer. The keys of the
+    newcomers are distinct.
+    """
+    # In one order everywhere: two processes that add the same readers must not wait for each other in a ring.
+    ordered = sorted(newcomers, key=lambda newcomer: newcomer.address.key)
+    insert_missing(session, Subscriber, [_subscriber(newcomer, terms, hasher, now) for newcomer in ordered])
+    subscriber_ids = _subscriber_ids(session, [newcomer.address.key for newcomer in ordered])
+    drawn = {secrets.token_urlsafe(UNSUBSCRIBE_ID_BYTES): newcomer for newcomer in ordered}
+    insert_missing(
+        session,
+        Subscription,
+        [
+            _subscription(newcomer, subscriber_ids[newcomer.address.key], unsubscribe_id, terms, now)
+            for unsubscribe_id, newcomer in drawn.items()
+        ],
+    )
+    found = select(Subscription.unsubscribe_id, Subscription.id, Subscription.subscriber_id)
+    written = session.exec(found.where(col(Subscription.unsubscribe_id).in_(drawn))).all()
+    common = {"publication_id": terms.publication_id, "kind": terms.kind, "at": now, "by": str(by)}
+    events: list[dict[str, object]] = [
+        {
+            **common,
+            "subscriber_id": subscriber_id,
+            "subscription_id": subscription_id,
+            "plan_id": drawn[unsubscribe_id].plan_id,
+            "source": terms.source,
+            "detail": dict(drawn[unsubscribe_id].detail),
+        }
+        for unsubscribe_id, subscription_id, subscriber_id in written
+    ]
+    insert_all(session, ConsentEvent, events)
+    return {drawn[unsubscribe_id].address.key: subscription_id for unsubscribe_id, subscription_id, _ in written}
+
+
+def _subscribed(session: Session, publication_id: int, keys: Iterable[str]) -> dict[str, tuple[int, SubscriptionState]]:
+    found = (
+        select(Subscriber.address_key, Subscription.id, Subscription.state)
+        .join(Subscription, col(Subscription.subscriber_id) == col(Subscriber.id))
+        .where(Subscription.publication_id == publication_id, col(Subscriber.address_key).in_(list(keys)))
+    )
+    return {
+        key: (subscription_id, SubscriptionState(state)) for key, subscription_id, state in session.exec(found) if key
+    }
+
+
+def _subscriber_ids(session: Session, keys: Sequence[str]) -> dict[str, int]:
+    found = select(Subscriber.address_key, Subscriber.id).where(col(Subscriber.address_key).in_(keys))
+    return {key: subscriber_id for key, subscriber_id in session.exec(found) if key}
+
+
+def _subscriber(newcomer: Newcomer, terms: EnrolmentTerms, hasher: AddressHasher, now: datetime) -> dict[str, object]:
+    address = newcomer.address
+    return {
+        "address_typed": address.typed,
+        "email": address.email,
+        "address_key": address.key,
+        "domain": address.domain,
+        "address_hash": hasher.hash(address.key),
+        "hash_key_id": hasher.key_id,
+        "name": newcomer.name,
+        "locale": terms.locale,
+        "created_at": now,
+    }
+
+
+def _subscription(
+    newcomer: Newcomer, subscriber_id: int, unsubscribe_id: str, terms: EnrolmentTerms, now: datetime
+) -> dict[str, object]:
+    return {
+        "publication_id": terms.publication_id,
+        "subscriber_id": subscriber_id,
+        "plan_id": newcomer.plan_id,
+        "state": terms.state,
+        "unsubscribe_id": unsubscribe_id,
+        "created_at": now,
+        "confirmed_at": now if terms.state is SubscriptionState.confirmed else None,
+    }

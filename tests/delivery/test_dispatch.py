@@ -1,0 +1,296 @@
+"""Dispatch: intent before the call, every ending in its class, the last look, and nobody twice."""
+
+import threading
+
+import pytest
+
+from newsletter.delivery.claims import Claim, claim_next, move_batch, sweep
+from newsletter.delivery.dispatch import dispatch_batch, dispatch_next
+from newsletter.delivery.lifecycle import BatchState, MailingState
+from newsletter.delivery.mailings import resume
+from newsletter.providers.base import CallEnd, Ending, RefusedRecipient
+from subscribers.actors import COMMAND_LINE, READER
+from subscribers.leaving import LeavingChannel, leave, leave_by_address
+from subscribers.roster import find_by_address
+from subscribers.subscriptions import change_plan
+from tests.world import addresses
+
+
+def test_a_mailing_reaches_every_recipient_once_and_finishes(world):
+    world.readers(addresses(25))
+    world = world.having(batch_size=10)
+    mailing_id = world.running()
+    world.dispatch()
+    assert world.reached() == addresses(25)
+    assert world.mailing(mailing_id).state is MailingState.finished
+    assert world.account(mailing_id).standing.accepted == 25
+
+
+def test_a_reader_gets_their_own_links_and_nothing_that_names_them_in_custom_args(world):
+    world.readers(addresses(2))
+    world.running()
+    world.dispatch()
+    first, second = world.provider.recipients()
+    assert first.headers["List-Unsubscribe"] != second.headers["List-Unsubscribe"]
+    assert len(first.headers["List-Unsubscribe"]) < 70
+    assert first.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert set(first.custom_args) == {"delivery", "attempt"}
+    assert first.custom_args["attempt"] == second.custom_args["attempt"]
+    assert "@" not in "".join([*first.custom_args.values(), *first.headers.values()])
+
+
+def test_submitting_is_committed_before_the_call(world):
+    """Another connection sees the intent while the call is under way."""
+    world.readers(addresses(3))
+    mailing_id = world.running()
+    seen = []
+    world.provider.answering = lambda _: seen.append(world.states(mailing_id))
+    world.dispatch()
+    assert seen == [{BatchState.submitting: 1}]
+
+
+@pytest.mark.parametrize(
+    ("ending", "batch", "mailing"),
+    [
+        (Ending.never_left, BatchState.ready, MailingState.running),
+        (Ending.throttled, BatchState.retry_wait, MailingState.running),
+        (Ending.unauthorised, BatchState.ready, MailingState.halted),
+        (Ending.ambiguous, BatchState.unknown, MailingState.held),
+        (Ending.refused, BatchState.rejected, MailingState.finished),
+    ],
+)
+def test_each_ending_has_its_state(world, ending, batch, mailing):
+    world.readers(addresses(4))
+    mailing_id = world.running()
+    world.provider.ends_next(CallEnd(ending, detail="what it said"))
+    assert dispatch_next(world.desk)
+    assert world.states(mailing_id) == {batch: 1}
+    assert world.mailing(mailing_id).state is mailing
+    world.account(mailing_id)
+
+
+@pytest.mark.parametrize("ending", [Ending.never_left, Ending.throttled])
+def test_a_batch_that_waits_is_tried_again_when_its_time_has_come(world, ending):
+    world.readers(addresses(4))
+    mailing_id = world.running()
+    world.provider.ends_next(CallEnd(ending, wait_seconds=30))
+    assert world.dispatch() == 1
+    world.clock.forward(29)
+    assert world.dispatch() == 0
+    world.clock.forward(10)
+    assert world.dispatch() == 1
+    assert world.account(mailing_id).standing.accepted == 4
+
+
+def test_unknown_is_never_tried_again_by_machine(world):
+    world.readers(addresses(4))
+    mailing_id = world.running()
+    world.provider.ends_next(CallEnd(Ending.ambiguous))
+    world.dispatch()
+    world.clock.forward(10**6)
+    assert world.dispatch() == 0
+    assert world.account(mailing_id).standing.unknown == 4
+    assert "unknown" in world.mailing(mailing_id).state_reason
+
+
+def test_a_halted_mailing_burns_no_recipient_and_goes_on_when_it_is_resumed(world):
+    world.readers(addresses(30))
+    world = world.having(batch_size=10)
+    mailing_id = world.running()
+    world.provider.ends_next(CallEnd(Ending.unauthorised, 401, detail="the key is wrong"))
+    assert world.dispatch() == 1
+    assert world.account(mailing_id).standing.pending == 30
+    assert "the key is wrong" in world.mailing(mailing_id).state_reason
+    with world.database.writing() as session:
+        resume(session, mailing_id, live=False)
+    world.dispatch()
+    assert world.reached() == addresses(30)
+    assert world.mailing(mailing_id).state is MailingState.finished
+
+
+def test_recipients_that_are_named_are_rejected_and_the_rest_is_mailed(world):
+    world.readers(addresses(5))
+    mailing_id = world.running()
+    refused = (RefusedRecipient(1, "not an address"), RefusedRecipient(3, "nor this"), RefusedRecipient(99, "nobody"))
+    world.provider.ends_next(CallEnd(Ending.recipients_refused, 400, refused=refused))
+    world.dispatch()
+    standing = world.account(mailing_id).standing
+    assert (standing.accepted, standing.rejected) == (3, 2)
+    assert [one.reason for one in world.deliveries(mailing_id) if one.reason] == ["not an address", "nor this"]
+
+
+def test_an_unnamed_bad_recipient_is_found_by_halving(world):
+    world.readers(addresses(64))
+    mailing_id = world.running()
+    bad = "r00037@example.com"
+
+    def refuse(message):
+        if bad in {recipient.address for recipient in message.recipients}:
+            world.provider.ends_next(CallEnd(Ending.recipients_refused, 400))
+
+    world.provider.answering = refuse
+    assert world.dispatch() <= 2 * 6 + 1
+    standing = world.account(mailing_id).standing
+    assert (standing.accepted, standing.rejected) == (63, 1)
+    assert bad not in world.reached()
+    assert world.mailing(mailing_id).state is MailingState.finished
+
+
+def test_a_request_that_is_too_large_is_cut_in_two(world):
+    world.readers(addresses(7))
+    mailing_id = world.running()
+    world.provider.ends_next(CallEnd(Ending.too_large, 413))
+    assert world.dispatch() == 3
+    assert world.states(mailing_id) == {BatchState.split: 1, BatchState.accepted: 2}
+    assert world.reached() == addresses(7)
+
+
+def test_who_was_rejected_is_mailed_when_the_issue_is_mailed_again(world):
+    """A rejected delivery never reached anybody: it does not stand in the way."""
+    world.readers(addresses(2))
+    issue_id = world.issue()
+    world.schedule(issue_id)
+    world.begin()
+    world.provider.ends_next(CallEnd(Ending.refused, 404))
+    world.dispatch()
+    second = world.schedule(issue_id)
+    world.begin()
+    world.dispatch()
+    assert world.account(second).standing.accepted == 2
+
+
+def test_who_may_have_been_reached_is_not_mailed_when_the_issue_is_mailed_again(world):
+    world.readers(addresses(2))
+    issue_id = world.issue()
+    world.schedule(issue_id)
+    world.begin()
+    world.provider.ends_next(CallEnd(Ending.ambiguous))
+    world.dispatch()
+    second = world.schedule(issue_id)
+    world.begin()
+    assert world.account(second).exclusions == {"already_reached": 2}
+
+
+def test_who_leaves_between_freeze_and_call_is_skipped(world):
+    world.readers(addresses(3))
+    mailing_id = world.running()
+    with world.database.writing() as session:
+        leave_by_address(session, world.publication.id, "r00001@example.com", by=COMMAND_LINE, now=world.clock())
+    world.dispatch()
+    assert world.reached() == ["r00000@example.com", "r00002@example.com"]
+    standing = world.account(mailing_id).standing
+    assert (standing.accepted, standing.skipped) == (2, 1)
+
+
+def test_a_batch_of_whom_nobody_is_left_ends_without_a_call(world):
+    world.readers(addresses(2))
+    mailing_id = world.running()
+    with world.database.writing() as session:
+        for address in addresses(2):
+            leave_by_address(session, world.publication.id, address, by=COMMAND_LINE, now=world.clock())
+    world.dispatch()
+    assert world.reached() == []
+    assert world.mailing(mailing_id).state is MailingState.finished
+    assert world.account(mailing_id).standing.skipped == 2
+
+
+def test_whose_plan_changed_moves_to_that_plans_variant(world):
+    world.readers(addresses(3), plan="free")
+    mailing_id = world.running()
+    with world.database.writing() as session:
+        view = find_by_address(session, world.publication.id, "r00001@example.com")
+        change_plan(session, view.id, "pro", by=COMMAND_LINE, now=world.clock())
+    world.dispatch()
+    assert world.reached() == addresses(3)
+    assert len({message.html for message in world.provider.accepted}) == 2
+    assert world.account(mailing_id).standing.accepted == 3
+
+
+def test_leaving_does_not_wait_for_a_call(world):
+    """No transaction is open while the provider thinks."""
+    world.readers(addresses(1))
+    world.running()
+    with world.database.reading() as session:
+        link = find_by_address(session, world.publication.id, "r00000@example.com").unsubscribe_id
+
+    def leave_meanwhile(_):
+        with world.database.writing() as session:
+            assert leave(session, link, channel=LeavingChannel.one_click, by=READER, now=world.clock())
+
+    world.provider.answering = leave_meanwhile
+    world.dispatch()
+    assert world.reached() == addresses(1)
+
+
+def test_a_worker_that_died_before_its_call_is_replaced(world):
+    world.readers(addresses(3))
+    mailing_id = world.running()
+    with world.database.writing() as session:
+        assert claim_next(session, world.desk.claimant, now=world.clock())
+    assert world.dispatch() == 0
+    world.clock.forward(61)
+    with world.database.writing() as session:
+        assert sweep(session, now=world.clock()) == (1, 0)
+    world.dispatch()
+    assert world.account(mailing_id).standing.accepted == 3
+
+
+def test_a_worker_that_died_in_its_call_leaves_unknown(world):
+    world.readers(addresses(3))
+    mailing_id = world.running()
+    with world.database.writing() as session:
+        claim = claim_next(session, world.desk.claimant, now=world.clock())
+        assert move_batch(session, claim, BatchState.submitting)
+    with world.database.writing() as session:
+        assert sweep(session, now=world.clock()) == (0, 0)
+        assert sweep(session, now=world.clock(), all_of_them=True) == (0, 1)
+    assert world.dispatch() == 0
+    assert world.account(mailing_id).standing.unknown == 3
+
+
+def test_the_same_attempt_may_repair_what_the_sweep_took_for_dead(world):
+    """A worker that was only slow comes back with its 202."""
+    world.readers(addresses(3))
+    mailing_id = world.running()
+
+    def swept_meanwhile(_):
+        world.clock.forward(3600)
+        with world.database.writing() as session:
+            assert sweep(session, now=world.clock()) == (0, 1)
+
+    world.provider.answering = swept_meanwhile
+    world.dispatch()
+    assert world.account(mailing_id).standing.accepted == 3
+    assert world.mailing(mailing_id).state is MailingState.finished
+
+
+def test_an_attempt_that_is_no_longer_the_current_one_makes_no_call(world):
+    """A machine that was paused wakes up: its claim has gone to another."""
+    world.readers(addresses(3))
+    world.running()
+    with world.database.writing() as session:
+        stale = claim_next(session, world.desk.claimant, now=world.clock())
+    world.clock.forward(61)
+    with world.database.writing() as session:
+        sweep(session, now=world.clock())
+        fresh = claim_next(session, world.desk.claimant, now=world.clock())
+    assert fresh == Claim(stale.batch_id, stale.number + 1)
+    dispatch_batch(world.desk, stale)
+    assert world.reached() == []
+    dispatch_batch(world.desk, fresh)
+    assert world.reached() == addresses(3)
+
+
+def test_many_workers_claim_each_batch_once(world):
+    world.readers(addresses(60))
+    world = world.having(batch_size=5)
+    mailing_id = world.running()
+    threads = [threading.Thread(target=world.dispatch) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # A claim may lose against another and look like the end; what is left is done here.
+    world.dispatch()
+    assert world.reached() == addresses(60)
+    assert world.account(mailing_id).standing.accepted == 60

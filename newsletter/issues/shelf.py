@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from newsletter.issues.document import decode, parse
 from sqlmodel import Session, col, select
 
 from newsletter.errors import NotFound, Refused
+from newsletter.issues.document import decode, parse
 from newsletter.issues.models import Issue, Revision
 from newsletter.publications import Publication
 from subscribers.actors import Actor

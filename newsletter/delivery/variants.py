@@ -12,7 +12,7 @@ from newsletter.issues.document import parse
 from newsletter.issues.models import Revision
 from newsletter.preflight.edition import Edition
 from newsletter.publications import Publication, publication_by_id
-from newsletter.rendering.rendering import Face, Rendering, render
+from newsletter.rendering.mail import Face, Rendering, render
 from newsletter.rendering.themes import Theme
 from subscribers.plans import PlanView, list_plans, readable_codes
 

@@ -60,9 +60,7 @@ class Mailed:
 
 
 def demo(
-    once: Annotated[
-        bool, typer.Option("--once", help="End by itself; else stay up until Ctrl-C.")
-    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="End by itself; else stay up until Ctrl-C.")] = False,
     as_json: AsJSON = False,
     issue: Annotated[Path | None, typer.Option(help="An issue of your own, in Markdown.")] = None,
     subscribers: Annotated[int, typer.Option(min=10, help="How many readers to invent.")] = 300,

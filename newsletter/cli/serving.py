@@ -76,7 +76,7 @@ def emulator(
         else:
             out.print(f"Local SendGrid: {url}  (inbox for people, and /v3/mail/send)")
 
-    serve_emulator(ours, "127.0.0.1", port, on_ready)
+    serve_emulator(ours, port, on_ready)
 
 
 def _emulator_settings(settings: Settings, data_dir: Path | None = None, *, null: bool = False) -> EmulatorSettings:

@@ -89,6 +89,8 @@ class Variant(SQLModel, table=True):
     text: str = Field(sa_column=Column(Text, nullable=False))
     #: The substitution tags of this rendering are made from it.
     nonce: str
+    #: How the rendering addresses a reader without a name.
+    nameless: str
     sha256: str
 
 

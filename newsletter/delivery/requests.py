@@ -126,7 +126,7 @@ def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Le
     """Build the request for who stays: one rendering, and for each reader what is theirs alone."""
     variant = session.get_one(Variant, batch.variant_id)
     publication = session.get_one(Publication, session.get_one(Mailing, batch.mailing_id).publication_id)
-    tags = Tags(variant.nonce)
+    tags = Tags(variant.nonce, variant.nameless)
     return Message(
         sender=publication.sender,
         sender_name=publication.name,

@@ -8,9 +8,10 @@ from sqlmodel import Session
 
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Mailing
-from newsletter.delivery.variants import Workshop, edition_of
+from newsletter.delivery.variants import Workshop, edition_of, reader_plans
 from newsletter.errors import Refused
 from newsletter.issues.shelf import latest_revision
+from newsletter.preflight.edition import Severity
 from newsletter.preflight.inspection import inspect
 from newsletter.publications import publication_by_id, what_is_missing
 from subscribers.actors import Actor
@@ -43,8 +44,9 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
             f"publication {publication.code!r} has no {words}: set it with `newsletter publication set "
             f"{publication.code} {options}`"
         )
-    findings = inspect(edition_of(session, publication, shelved.revision, workshop))
-    if blockers := [finding for finding in findings if finding.severity == "blocker"]:
+    plans = reader_plans(session, publication).values()
+    findings = inspect(edition_of(shelved.revision.source, publication, plans, workshop))
+    if blockers := [finding for finding in findings if finding.severity is Severity.blocker]:
         listed = "; ".join(f"{finding.check}: {finding.message}" for finding in blockers)
         raise Refused(f"issue {order.issue_id} cannot be mailed as it is: {listed}")
     mailing = Mailing(

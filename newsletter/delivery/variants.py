@@ -1,6 +1,7 @@
 """Variants: a revision rendered for each plan that may have it. Looked at before scheduling, stored when it begins."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlmodel import Session
@@ -44,13 +45,19 @@ def face_of(publication: Publication) -> Face:
     )
 
 
-def edition_of(session: Session, publication: Publication, revision: Revision, workshop: Workshop) -> Edition:
-    """Render a source for every plan that may have it, for preflight and for looking at.
+def edition_of(source: str, publication: Publication, plans: Iterable[ReaderPlan], workshop: Workshop) -> Edition:
+    """Render a source for every plan that may have it, for preflight.
 
     Raises:
         BadIssue: The source cannot be read.
     """
-    raise NotImplementedError(session, publication, revision, workshop)
+    document, face = parse(source), face_of(publication)
+    # A file without a publication is looked at as anybody's plan would see it.
+    known = tuple(plans) or (ReaderPlan("free", frozenset({"free", *(document.front.plans or ())})),)
+    renderings = tuple(
+        render(cut(document, plan), face, plan, workshop.theme) for plan in known if may_receive(document, plan)
+    )
+    return Edition(document, face, publication.reply_to, tuple(plan.code for plan in known), renderings)
 
 
 def variants_for(session: Session, mailing: Mailing, workshop: Workshop) -> list[Variant]:
@@ -81,5 +88,6 @@ def _variant(mailing: Mailing, plan_id: int, rendering: Rendering) -> Variant:
         html=rendering.html,
         text=rendering.text,
         nonce=rendering.tags.nonce,
+        nameless=rendering.tags.nameless,
         sha256=hashlib.sha256(whole.encode()).hexdigest(),
     )

@@ -109,7 +109,11 @@ class HTML:
             + "</tr>"
             for row in table.rows
         )
-        return f'<table class="figures" width="100%"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        return f'<table class="figures" width="100%"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+
+    def _row(self, tag: str, cells: tuple[Inlines, ...], table: Table) -> str:
+        aligned = zip(cells, table.alignments, strict=True)
+        return "<tr>" + "".join(self._cell(tag, cell, alignment) for cell, alignment in aligned) + "</tr>"
 
     def _cell(self, tag: str, inlines: Inlines, alignment: str) -> str:
         align = f' align="{alignment}"' if alignment in {"center", "right"} else ""

@@ -12,7 +12,7 @@ from premailer import Premailer
 from newsletter.errors import NewsletterError
 
 
-#: What mrml writes of its own that every mail would carry for nothing (measured: 2.5 kB with what premailer inlines of it).
+#: What mrml writes of its own that every mail would carry for nothing: 2.5 kB once premailer has inlined it.
 _HEAVY = (
     ("table, td { border-collapse: collapse;", "table { border-collapse: collapse;"),
     ("p { display: block; margin: 13px 0; }\n", ""),

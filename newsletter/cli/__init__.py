@@ -7,8 +7,9 @@ import sys
 
 import typer
 
-from newsletter.cli import demo, issue, mailing, people, plans, publication, serving
+from newsletter.cli import issue, mailing, plans, publication, readers, serving
 from newsletter.cli.console import complain
+from newsletter.cli.demo import demo
 from newsletter.composition import configure_logging
 from newsletter.emulator.errors import EmulatorError
 from newsletter.errors import NewsletterError
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(demo.demo)
+app.command()(demo)
 app.command()(serving.init)
 app.command()(serving.serve)
 app.command()(serving.emulator)
@@ -30,7 +31,7 @@ app.add_typer(publication.app, name="publication")
 app.add_typer(plans.app, name="plans")
 app.add_typer(issue.app, name="issue")
 app.add_typer(mailing.app, name="mailing")
-app.add_typer(people.app, name="subscribers")
+app.add_typer(readers.app, name="subscribers")
 
 
 def main() -> None:

@@ -98,7 +98,7 @@ def _mail(set_up: Stage, publication: Publication, source: bytes) -> Mailed:
     """Add an issue, schedule it for now, and wait until the service has mailed it."""
     service = set_up.service
     with service.database.writing() as session:
-        shelved = add_source(session, publication, source, Placing(), by=COMMAND_LINE, now=service.clock())
+        shelved = add_source(session, publication.id, source, Placing(), by=COMMAND_LINE, now=service.clock())
         order = Order(shelved.issue.id, service.clock())
         mailing = schedule(session, order, service.workshop, by=COMMAND_LINE, now=service.clock())
     _wait(set_up, mailing.id)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlmodel import Session
 
-from newsletter.cli.people import import_stream
+from newsletter.cli.readers import import_stream
 from newsletter.composition import Service
 from newsletter.publications import Publication, PublicationForm, add_publication
 from subscribers.actors import COMMAND_LINE

@@ -41,7 +41,7 @@ def add(
     with service.database.writing() as session:
         found = publication_named(session, publication)
         placing = Placing(revises, separate=separate)
-        shelved = add_source(session, found, data, placing, by=COMMAND_LINE, now=service.clock())
+        shelved = add_source(session, found.id, data, placing, by=COMMAND_LINE, now=service.clock())
     word = "is on the shelf" if shelved.is_new else "was on the shelf already"
     out.print(
         f"Issue {shelved.issue.id}, revision {shelved.revision.number}, {word}: {shelved.issue.title}", markup=False
@@ -52,7 +52,7 @@ def add(
 def list_(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
     """List the issues, newest first."""
     with open_service().database.reading() as session:
-        issues = list_issues(session, publication_named(session, publication))
+        issues = list_issues(session, publication_named(session, publication).id)
         rows = [issue.model_dump() | {"revisions": len(revisions_of(session, issue.id))} for issue in issues]
     if as_json:
         print_json(rows)

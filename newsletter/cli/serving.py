@@ -56,7 +56,9 @@ def serve(port: Port = None, as_json: AsJSON = False) -> None:
             print_json({"service_url": url, "emulator_url": emulator_url or None, "live": service.live})
         else:
             out.print(f"Readers' pages: {url}" + (f"    Local SendGrid: {emulator_url}" if emulator_url else ""))
-        config = uvicorn.Config(create_app(service), log_level="warning", access_log=False, server_header=False)
+        config = uvicorn.Config(
+            create_app(service), lifespan="off", log_level="warning", access_log=False, server_header=False
+        )
         uvicorn.Server(config).run(sockets=[listening])
 
 

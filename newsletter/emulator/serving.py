@@ -90,6 +90,7 @@ def _server(app: FastAPI) -> uvicorn.Server:
         app,
         http=Connection,
         log_level="error",
+        lifespan="off",
         access_log=False,
         # SendGrid's front is nginx, and its answers say so.
         server_header=False,

@@ -10,7 +10,6 @@ from sqlmodel import Session, col, select
 from newsletter.errors import NotFound, Refused
 from newsletter.issues.document import decode, parse
 from newsletter.issues.models import Issue, Revision
-from newsletter.publications import Publication
 from subscribers.actors import Actor
 
 
@@ -35,7 +34,7 @@ class Placing:
 
 
 def add_source(  # noqa: PLR0913 - what, where and by whom: the shape of every use case
-    session: Session, publication: Publication, data: bytes, placing: Placing, *, by: Actor, now: datetime
+    session: Session, publication_id: int, data: bytes, placing: Placing, *, by: Actor, now: datetime
 ) -> Shelved:
     """Store an issue's source; the same bytes twice are stored once.
 
@@ -47,9 +46,9 @@ def add_source(  # noqa: PLR0913 - what, where and by whom: the shape of every u
     source = decode(data)
     title = parse(source).title
     sha256 = hashlib.sha256(source.encode()).hexdigest()
-    issue = _place(session, publication, title, sha256, placing)
+    issue = _place(session, publication_id, title, sha256, placing)
     if issue is None:
-        issue = Issue(publication_id=publication.id, title=title, created_at=now, created_by=str(by))
+        issue = Issue(publication_id=publication_id, title=title, created_at=now, created_by=str(by))
     elif same := _same_source(session, issue, sha256):
         return Shelved(issue, same)
     issue.title = title
@@ -68,13 +67,13 @@ def add_source(  # noqa: PLR0913 - what, where and by whom: the shape of every u
     return Shelved(issue, revision, is_new=True)
 
 
-def _place(session: Session, publication: Publication, title: str, sha256: str, placing: Placing) -> Issue | None:
+def _place(session: Session, publication_id: int, title: str, sha256: str, placing: Placing) -> Issue | None:
     if placing.revises is not None:
         issue = find_issue(session, placing.revises)
-        if issue.publication_id != publication.id:
-            raise Refused(f"issue {issue.id} belongs to another publication than {publication.code!r}")
+        if issue.publication_id != publication_id:
+            raise Refused(f"issue {issue.id} belongs to another publication: name that one with --publication")
         return issue
-    for other in list_issues(session, publication):
+    for other in list_issues(session, publication_id):
         if _same_source(session, other, sha256):
             return other
         if other.title == title and not placing.separate:
@@ -90,10 +89,10 @@ def _same_source(session: Session, issue: Issue, sha256: str) -> Revision | None
     return session.exec(found).first()
 
 
-def list_issues(session: Session, publication: Publication) -> Sequence[Issue]:
+def list_issues(session: Session, publication_id: int) -> Sequence[Issue]:
     """List a publication's issues, newest first."""
     return session.exec(
-        select(Issue).where(Issue.publication_id == publication.id).order_by(col(Issue.id).desc())
+        select(Issue).where(Issue.publication_id == publication_id).order_by(col(Issue.id).desc())
     ).all()
 
 

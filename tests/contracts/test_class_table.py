@@ -10,7 +10,7 @@ from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.providers.base import Ending
 from newsletter.providers.sendgrid import REQUEST_LIMIT, SendGridAccount, SendGridProvider
 from tests.local_sendgrid import KEY, local_sendgrid
-from tests.world import ISSUE, addresses, make_world
+from tests.world import addresses, make_world
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def world(sqlite_store, emulator):
     return world
 
 
-REFUSED = [
+REFUSED: list[tuple[str, dict[str, float], BatchState, MailingState]] = [
     ("429", {}, BatchState.retry_wait, MailingState.running),
     ("503", {}, BatchState.retry_wait, MailingState.running),
     ("401", {}, BatchState.ready, MailingState.halted),
@@ -36,7 +36,7 @@ REFUSED = [
     ("302", {}, BatchState.rejected, MailingState.finished),
     ("307", {}, BatchState.rejected, MailingState.finished),
 ]
-AMBIGUOUS = [
+AMBIGUOUS: list[tuple[str, dict[str, float], bool | None]] = [
     ("accept-then-hang", {"seconds": 5}, True),
     ("accept-then-reset", {}, True),
     ("500-after-accept", {}, True),
@@ -144,8 +144,8 @@ def test_a_request_that_never_left_is_tried_again(world, emulator):
 
 def test_a_server_that_takes_half_the_request_and_goes_never_got_it(world):
     """The request was not wholly written: safe to try again."""
-    mailing_id = world.schedule(world.issue(ISSUE + "\n\n" + "很长的一段。" * 200_000))
-    world.begin()
+    world.readers(addresses(1000))
+    mailing_id = world.running()
     with socket.create_server(("127.0.0.1", 0)) as server:
         hasty = threading.Thread(target=_read_a_little_and_close, args=(server,))
         hasty.start()

@@ -240,6 +240,7 @@ def test_a_worker_that_died_in_its_call_leaves_unknown(world):
     mailing_id = world.running()
     with world.database.writing() as session:
         claim = claim_next(session, world.desk.claimant, now=world.clock())
+        assert claim
         assert move_batch(session, claim, BatchState.submitting)
     with world.database.writing() as session:
         assert sweep(session, now=world.clock()) == (0, 0)
@@ -274,6 +275,8 @@ def test_an_attempt_that_is_no_longer_the_current_one_makes_no_call(world):
     with world.database.writing() as session:
         sweep(session, now=world.clock())
         fresh = claim_next(session, world.desk.claimant, now=world.clock())
+    assert stale
+    assert fresh
     assert fresh == Claim(stale.batch_id, stale.number + 1)
     dispatch_batch(world.desk, stale)
     assert world.reached() == []

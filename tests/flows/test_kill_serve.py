@@ -1,4 +1,4 @@
-"""`kill -9` in the middle of a mailing, again and again: nobody gets it twice, and who is missing is shown as unknown."""
+"""`kill -9` in the middle of a mailing, again and again: nobody gets it twice, who is missing is shown as unknown."""
 
 import json
 import os
@@ -12,16 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-from newsletter.delivery.lifecycle import BatchState, MailingState
-from newsletter.providers.memory import MemoryProvider
-from newsletter.settings import Settings
 from sqlmodel import col, select
 
 from newsletter.composition import Service
 from newsletter.database import Database
+from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.delivery.models import Batch, Delivery
 from newsletter.migrations import migrate
+from newsletter.providers.memory import MemoryProvider
+from newsletter.settings import Settings
 from subscribers.models import Subscriber
 from tests.local_sendgrid import LocalSendGrid, local_sendgrid
 from tests.world import World, addresses, make_world
@@ -62,8 +61,8 @@ def serving(command: list[str], folder: Path, emulator: LocalSendGrid) -> Iterat
     process = subprocess.Popen(
         [*command, "serve", "--json"], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
+    assert process.stdout is not None
     try:
-        assert process.stdout
         assert json.loads(process.stdout.readline())["service_url"]
         yield process
     finally:

@@ -2,15 +2,15 @@
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlmodel import select
+from sqlmodel import col, select
 
 from newsletter.composition import Service
+from newsletter.providers.memory import MemoryProvider
 from newsletter.settings import Settings
 from newsletter.web.app import create_app
 from subscribers.models import ConsentEvent, Subscription, SubscriptionState
 from subscribers.roster import find_by_address
 from tests.world import World, addresses, make_world
-from newsletter.providers.memory import MemoryProvider
 
 
 @pytest.fixture
@@ -38,13 +38,13 @@ def link(world):
 def rows(world):
     """Everything that leaving could change."""
     with world.database.reading() as session:
-        people = [row.model_dump() for row in session.exec(select(Subscription).order_by(Subscription.id))]
+        people = [row.model_dump() for row in session.exec(select(Subscription).order_by(col(Subscription.id)))]
         return people, len(session.exec(select(ConsentEvent)).all())
 
 
 def states(world):
     with world.database.reading() as session:
-        return [row.state for row in session.exec(select(Subscription).order_by(Subscription.id))]
+        return [row.state for row in session.exec(select(Subscription).order_by(col(Subscription.id)))]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])

@@ -37,7 +37,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its head, its rows (each as long as the head), and how each column is aligned."""
+    """A table: its head, its rows (each as long as the head, an empty cell being `()`), and how columns are aligned."""
 
     head: tuple[Inlines, ...]
     rows: tuple[tuple[Inlines, ...], ...]

@@ -18,7 +18,7 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 from newsletter.errors import BadIssue
 from newsletter.issues.blocks import Block, Blocks, Code, Heading, Image, Listing, Paragraph, Quote, Rule, Table
 from newsletter.issues.front_matter import FrontMatter, read_front_matter
-from newsletter.issues.inline import Inlines, Picture, Text, plain, read_inlines
+from newsletter.issues.inline import Inlines, Picture, plain, read_inlines
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _table(node: SyntaxTreeNode, line: int) -> Table:
     width = len(head)
     cells = node.children[0].children[0].children
     # markdown-it cuts long rows and leaves short ones short.
-    padded = tuple(tuple(row[:width]) + ((Text(""),),) * (width - len(row)) for row in body)
+    padded = tuple(tuple(row[:width]) + ((),) * (width - len(row)) for row in body)
     return Table(tuple(head), padded, tuple(_alignment(cell) for cell in cells), line)
 
 

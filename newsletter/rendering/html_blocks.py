@@ -127,7 +127,7 @@ class HTML:
 
         The conditional comments give Outlook, which knows neither inline-blocks nor media queries, a table instead.
         """
-        labelled = [(label, cell) for label, cell in zip(table.head[1:], row[1:], strict=True) if cell != (Text(""),)]
+        labelled = [(label, cell) for label, cell in zip(table.head[1:], row[1:], strict=True) if cell]
         side_by_side = len(labelled) > 1
         kind = "cell side" if side_by_side else "cell"
         cells = [self._labelled(kind, label, cell) for label, cell in labelled]

@@ -53,7 +53,7 @@ class Tags:
 
 def substitutions(tags: Tags, values: ReaderValues) -> dict[str, str]:
     """Give a reader's values by tag, escaped for where each lands. No value can hold a tag or break a line."""
-    name = " ".join((values.name or tags.nameless).split()).replace(tags.nonce, "")
+    name = " ".join(values.name.replace(tags.nonce, "").split()) or tags.nameless
     return {
         tags.name(Place.html): html.escape(name),
         tags.name(Place.text): name,

@@ -129,13 +129,13 @@ def test_it_says_that_it_is_not_live(browser, link):
     assert browser.get("/healthz").json() == {"status": "ok", "live": False}
 
 
-def test_a_database_that_does_not_answer_is_tried_again_later(world, tmp_path):
+def test_a_database_that_does_not_answer_is_tried_again_later(world, tmp_path, link):
     """A provider repeats an unsubscribe that met 503; it must not be told that it worked."""
     url = world.database.url.render_as_string(hide_password=False)
     service = Service(Settings(_env_file=None, database_url=url, data_dir=tmp_path))
     with TestClient(create_app(service), raise_server_exceptions=False) as client:
         with world.database.writing() as session:
             session.connection().exec_driver_sql("ALTER TABLE subscription RENAME TO gone")
-        assert client.post("/u/abc").status_code == 503
+        assert client.post(link).status_code == 503
         assert client.get("/readyz").status_code == 200
     service.database.close()

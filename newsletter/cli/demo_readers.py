@@ -29,7 +29,7 @@ _BAD_ADDRESSES = ("reader@@example.com", "no-at-sign.example.com", "two words@ex
 def make_publication(service: Service) -> Publication:
     """Make the demo's publication with its plans free and pro."""
     form = PublicationForm(
-        name="硅谷动向",
+        name="每周动向",
         sender="weekly@news.example.com",
         reply_to="editor@news.example.com",
         site_url="https://news.example.com",

@@ -38,6 +38,11 @@ def say_not_live(service: Service) -> None:
         err.print("[yellow]NEWSLETTER_LIVE is true, but SENDGRID_API_KEY is not set.[/]")
 
 
+def say(sentence: str) -> None:
+    """Say something on standard output, in one line however long it is, so that it can be searched."""
+    out.print(sentence, soft_wrap=True, markup=False)
+
+
 def complain(sentence: str) -> None:
     """Say on standard error why something was refused."""
     err.print(f"[bold red]newsletter:[/] {_plain(sentence)}", soft_wrap=True)

@@ -2,17 +2,18 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from newsletter.cli.console import AsJSON, PublicationCode, open_service, out, print_facts, print_json, print_rows
+from newsletter.cli.console import AsJSON, PublicationCode, open_service, print_facts, print_json, print_rows, say
 from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript
 from newsletter.composition import Service, load_settings
 from newsletter.delivery.variants import edition_of, face_of
 from newsletter.errors import NotFound, Refused
 from newsletter.issues.access import ReaderPlan, cut
 from newsletter.issues.document import parse
+from newsletter.issues.models import Issue
 from newsletter.issues.shelf import Placing, add_source, find_issue, list_issues, revisions_of
 from newsletter.preflight.edition import Severity
 from newsletter.preflight.inspection import inspect
@@ -43,9 +44,7 @@ def add(
         placing = Placing(revises, separate=separate)
         shelved = add_source(session, found.id, data, placing, by=COMMAND_LINE, now=service.clock())
     word = "is on the shelf" if shelved.is_new else "was on the shelf already"
-    out.print(
-        f"Issue {shelved.issue.id}, revision {shelved.revision.number}, {word}: {shelved.issue.title}", markup=False
-    )
+    say(f"Issue {shelved.issue.id}, revision {shelved.revision.number}, {word}: {shelved.issue.title}")
 
 
 @app.command("list")
@@ -53,7 +52,7 @@ def list_(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
     """List the issues, newest first."""
     with open_service().database.reading() as session:
         issues = list_issues(session, publication_named(session, publication).id)
-        rows = [issue.model_dump() | {"revisions": len(revisions_of(session, issue.id))} for issue in issues]
+        rows = [_row(issue) | {"revisions": len(revisions_of(session, issue.id))} for issue in issues]
     if as_json:
         print_json(rows)
     else:
@@ -67,7 +66,7 @@ def show(issue_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJSON
         issue = find_issue(session, issue_id)
         revisions = [row.model_dump(exclude={"source"}) for row in revisions_of(session, issue_id)]
     if as_json:
-        print_json(issue.model_dump() | {"revisions": revisions})
+        print_json(_row(issue) | {"revisions": revisions})
         return
     print_facts({"id": issue.id, "title": issue.title, "by": issue.created_by})
     print_rows(revisions, ("number", "created_at", "created_by", "sha256"), title="\nRevisions")
@@ -91,7 +90,7 @@ def render_(
             (to / name).write_text(content, encoding="utf-8")
     except OSError as error:
         raise Refused(f"{to} cannot be written: {error.strerror}") from None
-    out.print(f"{to}: {', '.join(written)}", markup=False)
+    say(f"{to}: {', '.join(written)}")
 
 
 @app.command()
@@ -109,9 +108,13 @@ def check(
     elif rows:
         print_rows(rows, ("severity", "check", "message", "where"))
     else:
-        out.print("Nothing is wrong with it.")
+        say("Nothing is wrong with it.")
     if any(finding.severity is Severity.blocker for finding in findings):
         raise typer.Exit(1)
+
+
+def _row(issue: Issue) -> dict[str, Any]:
+    return {name: getattr(issue, name) for name in ("id", "publication_id", "title", "created_at", "created_by")}
 
 
 def _rendering(service: Service, manuscript: Manuscript, plan: str) -> Rendering:

@@ -12,10 +12,10 @@ from newsletter.cli.console import (
     Yes,
     confirm,
     open_service,
-    out,
     print_facts,
     print_json,
     print_rows,
+    say,
 )
 from newsletter.composition import NOT_LIVE, Service
 from newsletter.delivery.accounts import account_of, batches_in_trouble
@@ -54,7 +54,7 @@ def schedule_(
     if as_json:
         print_json(row)
     else:
-        out.print(f"Mailing {mailing.id} of issue {issue} is scheduled for {row['due']}. `newsletter serve` begins it.")
+        say(f"Mailing {mailing.id} of issue {issue} is scheduled for {row['due']}. `newsletter serve` begins it.")
 
 
 def _due(service: Service, issue_id: int, at: str | None) -> datetime:
@@ -101,13 +101,12 @@ def show(mailing_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJS
         return
     print_facts({name: row[name] for name in ("id", "issue", "title", "state", "reason", "due", "again", "live")})
     excluded = " + ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in account.exclusions.items())
-    out.print(
-        f"\n{account.candidates:,} candidates = {account.standing.recipients:,} recipients + {excluded or 'none'}"
-    )
-    out.print(account.standing.line() + ("" if account.balances else "  [bold red]DOES NOT BALANCE[/]"))
+    recipients = f"{account.standing.recipients:,} recipients"
+    say(f"\n{account.candidates:,} candidates = " + " + ".join(filter(None, (recipients, excluded))))
+    say(account.standing.line() + ("" if account.balances else "  DOES NOT BALANCE"))
     if trouble:
         print_rows(trouble, ("batch_id", "state", "recipients", "since", "detail"), title="\nRequests to look at")
-        out.print("Unknown means: it may have been accepted. Nobody in it is mailed again by machine.")
+        say("Unknown means: it may have been accepted. Nobody in it is mailed again by machine.")
 
 
 @app.command("resume")
@@ -119,7 +118,7 @@ def resume_(mailing_id: Annotated[int, typer.Argument(metavar="ID")], yes: Yes =
     confirm(f"Go on with mailing {mailing_id}: {account.standing.line()}?", yes=yes)
     with service.database.writing() as session:
         mailing = resume(session, mailing_id, live=service.live)
-    out.print(f"Mailing {mailing_id} is {mailing.state} again.")
+    say(f"Mailing {mailing_id} is {mailing.state} again.")
 
 
 def _row(session: Session, mailing: Mailing) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.console import AsJSON, PublicationCode, open_service, out, print_json, print_rows
+from newsletter.cli.console import AsJSON, PublicationCode, open_service, print_json, print_rows, say
 from newsletter.publications import publication_named
 from subscribers.plans import NewPlan, add_plan, list_plans, set_inclusions
 
@@ -28,7 +28,7 @@ def add(
     with service.database.writing() as session:
         found = publication_named(session, publication)
         add_plan(session, NewPlan(found.id, code, name, tuple(includes or ())))
-    out.print(f"Plan {code} is there.")
+    say(f"Plan {code} is there.")
 
 
 @app.command("set")
@@ -38,7 +38,7 @@ def set_(code: Code, includes: Includes = None, publication: PublicationCode = N
     with service.database.writing() as session:
         found = publication_named(session, publication)
         set_inclusions(session, found.id, code, tuple(includes or ()))
-    out.print(f"Plan {code} is changed.")
+    say(f"Plan {code} is changed.")
 
 
 @app.command("list")

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from newsletter.cli.console import AsJSON, open_service, out, print_facts, print_json, print_rows
+from newsletter.cli.console import AsJSON, open_service, print_facts, print_json, print_rows, say
 from newsletter.publications import (
     Publication,
     PublicationForm,
@@ -47,7 +47,7 @@ def add(
     with service.database.writing() as session:
         publication = add_publication(session, code, form, now=service.clock())
         add_plan(session, NewPlan(publication.id, "free"))
-    out.print(f"Publication {code} is there, with the plan free.")
+    say(f"Publication {code} is there, with the plan free.")
     _say_missing(publication)
 
 
@@ -67,7 +67,7 @@ def set_(
     service = open_service()
     with service.database.writing() as session:
         publication = set_publication(session, code, form)
-    out.print(f"Publication {code} is changed.")
+    say(f"Publication {code} is changed.")
     _say_missing(publication)
 
 
@@ -90,16 +90,17 @@ def show(code: Annotated[str | None, typer.Argument()] = None, as_json: AsJSON =
     if as_json:
         print_json(_row(publication))
         return
-    print_facts(_row(publication) | {"from_header": from_header(publication)})
+    facts = _row(publication) | {"from_header": from_header(publication)}
+    print_facts({name: value for name, value in facts.items() if name != "missing"})
     _say_missing(publication)
 
 
 def _row(publication: Publication) -> dict[str, Any]:
-    row = publication.model_dump(exclude={"id"})
-    return row | {"missing": list(what_is_missing(publication))}
+    names = ("code", "name", "sender", "reply_to", "site_url", "postal_address", "time_zone", "locale", "created_at")
+    return {name: getattr(publication, name) for name in names} | {"missing": list(what_is_missing(publication))}
 
 
 def _say_missing(publication: Publication) -> None:
     if missing := what_is_missing(publication):
         words = ", ".join(field.replace("_", " ") for field in missing)
-        out.print(f"Before its first mailing it still needs: {words}.")
+        say(f"Before its first mailing it still needs: {words}.")

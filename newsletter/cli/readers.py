@@ -16,10 +16,10 @@ from newsletter.cli.console import (
     PublicationCode,
     err,
     open_service,
-    out,
     print_facts,
     print_json,
     print_rows,
+    say,
 )
 from newsletter.composition import Service
 from newsletter.errors import Refused
@@ -55,7 +55,7 @@ def add(
         found = publication_named(session, publication)
         request = NewSubscription(found.id, address, plan, name, confirmed=not pending, source="command-line")
         view, admission = subscribe(session, request, hasher=service.hasher, by=COMMAND_LINE, now=service.clock())
-    out.print(f"{view.email}: {admission}, {view.state}, plan {view.plan}.")
+    say(f"{view.email}: {admission}, {view.state}, plan {view.plan}.")
 
 
 @app.command("import")
@@ -141,7 +141,7 @@ def unsubscribe(address: AddressArgument, publication: PublicationCode = None) -
         found = publication_named(session, publication)
         departure = leave_by_address(session, found.id, address, by=COMMAND_LINE, now=service.clock())
     word = "has left" if departure.is_new else "had left already"
-    out.print(f"{departure.masked_address} {word}.")
+    say(f"{departure.masked_address} {word}.")
 
 
 def _row(view: SubscriptionView) -> dict[str, Any]:

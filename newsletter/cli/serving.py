@@ -11,7 +11,7 @@ import typer
 import uvicorn
 from filelock import FileLock, Timeout
 
-from newsletter.cli.console import AsJSON, out, print_json, say_not_live
+from newsletter.cli.console import AsJSON, print_json, say, say_not_live
 from newsletter.composition import Service, load_settings, open_database, shipped
 from newsletter.delivery.claims import sweep
 from newsletter.emulator.app import EmulatorSettings
@@ -37,7 +37,7 @@ def init() -> None:
     database = open_database(service.settings)
     revision = migrate(database)
     _ = service.hasher
-    out.print(f"The store {database.url.render_as_string(hide_password=True)} is at revision {revision}.")
+    say(f"The store {database.url.render_as_string(hide_password=True)} is at revision {revision}.")
 
 
 def serve(port: Port = None, as_json: AsJSON = False) -> None:
@@ -55,7 +55,7 @@ def serve(port: Port = None, as_json: AsJSON = False) -> None:
         if as_json:
             print_json({"service_url": url, "emulator_url": emulator_url or None, "live": service.live})
         else:
-            out.print(f"Readers' pages: {url}" + (f"    Local SendGrid: {emulator_url}" if emulator_url else ""))
+            say(f"Readers' pages: {url}" + (f"    Local SendGrid: {emulator_url}" if emulator_url else ""))
         config = uvicorn.Config(
             create_app(service), lifespan="off", log_level="warning", access_log=False, server_header=False
         )
@@ -76,7 +76,7 @@ def emulator(
         if as_json:
             print_json({"emulator_url": url})
         else:
-            out.print(f"Local SendGrid: {url}  (inbox for people, and /v3/mail/send)")
+            say(f"Local SendGrid: {url}  (inbox for people, and /v3/mail/send)")
 
     serve_emulator(ours, port, on_ready)
 

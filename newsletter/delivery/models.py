@@ -155,7 +155,8 @@ class Delivery(SQLModel, table=True):
             "live",
             "round",
             unique=True,
-            sqlite_where=text("may_have_reached"),
+            # As SQLAlchemy writes the condition on each: SQLite uses a partial index only where the words agree.
+            sqlite_where=text("may_have_reached = 1"),
             postgresql_where=text("may_have_reached"),
         ),
         ForeignKeyConstraint(["subscription_id"], ["subscription.id"], name="fk_delivery_subscription"),

@@ -401,6 +401,6 @@ def upgrade() -> None:
             "uq_delivery_once_an_issue",
             ["issue_id", "subscriber_id", "live", "round"],
             unique=True,
-            sqlite_where=sa.text("may_have_reached"),
+            sqlite_where=sa.text("may_have_reached = 1"),
             postgresql_where=sa.text("may_have_reached"),
         )

@@ -78,7 +78,9 @@ class Database:
             self.writer = _sqlite_engine(self.url.render_as_string(hide_password=False), writes=True)
             self.reader = _sqlite_engine(self.url.render_as_string(hide_password=False), writes=False)
         else:
-            self.writer = self.reader = create_engine(self.url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+            # Errors name no parameters: addresses are among them, and errors are logged (DESIGN §4.9).
+            pool = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True}
+            self.writer = self.reader = create_engine(self.url, hide_parameters=True, **pool)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -129,7 +131,7 @@ def sqlite_warning() -> str | None:
 def _sqlite_engine(url: str, *, writes: bool) -> Engine:
     module = sqlite_module()
     pool = {"pool_size": 1, "max_overflow": 0} if writes else {"pool_size": 10, "max_overflow": 30}
-    engine = create_engine(url, module=module, connect_args={"check_same_thread": False}, **pool)
+    engine = create_engine(url, module=module, connect_args={"check_same_thread": False}, hide_parameters=True, **pool)
     wal = tuple(module.sqlite_version_info) >= WAL_IS_SAFE_FROM
 
     @event.listens_for(engine, "connect")

@@ -65,6 +65,8 @@ def confirm(question: str, *, yes: bool) -> None:
 def print_json(value: object) -> None:
     """Print a value as one line of JSON."""
     sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode() + "\n")
+    # Whoever waits for the line of a command that stays up gets it now, also through a pipe.
+    sys.stdout.flush()
 
 
 def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, title: str = "") -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,10 @@ from newsletter.database import Database
 from newsletter.errors import Misconfigured, Refused
 from newsletter.migrations import migrate
 from newsletter.settings import Settings
+
+
+#: A part that says nothing for so long will not start any more.
+START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,8 @@ def _part(folder: Path, command: str, **settings: str) -> Iterator[dict[str, Any
 
 
 def _first_word(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, Any]:
-    line = process.stdout.readline() if process.stdout else b""
+    said_something = select.select([process.stdout], [], [], START_SECONDS)[0]
+    line = process.stdout.readline() if process.stdout and said_something else b""
     if not line:
         raise Misconfigured(f"a part of the demo did not start: {log.read_text(errors='replace').strip()[-500:]}")
     said: dict[str, Any] = json.loads(line)

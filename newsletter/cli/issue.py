@@ -8,7 +8,7 @@ import typer
 
 from newsletter.cli.console import AsJSON, PublicationCode, open_service, print_facts, print_json, print_rows, say
 from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript
-from newsletter.composition import Service, load_settings
+from newsletter.composition import Service
 from newsletter.delivery.variants import edition_of, face_of
 from newsletter.errors import NotFound, Refused
 from newsletter.issues.access import ReaderPlan, cut
@@ -81,7 +81,7 @@ def render_(
     publication: PublicationCode = None,
 ) -> None:
     """Render an issue for a plan into four files: MJML, HTML, text, and facts as JSON."""
-    service = Service(load_settings())
+    service = open_service()
     manuscript = read_manuscript(service, what, publication, site_url)
     written = files(_rendering(service, manuscript, plan))
     try:
@@ -98,7 +98,7 @@ def check(
     what: FileOrID, site_url: SiteURL = None, publication: PublicationCode = None, as_json: AsJSON = False
 ) -> None:
     """Tell what is wrong with an issue before readers see it; exit 1 on a blocker."""
-    service = Service(load_settings())
+    service = open_service()
     manuscript = read_manuscript(service, what, publication, site_url)
     edition = edition_of(manuscript.source, manuscript.publication, manuscript.plans, service.workshop)
     findings = inspect(edition)

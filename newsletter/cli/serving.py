@@ -1,8 +1,9 @@
 """`newsletter init`, `serve` and `emulator`: the commands that stay up, and the one before them."""
 
+import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from newsletter.settings import Settings
 from newsletter.web.app import create_app
 from newsletter.worker.clock import Clock, stop
 from newsletter.worker.dispatchers import Dispatchers
+from subscribers.hashing import require_same_pepper
 
 
 log = structlog.get_logger(__name__)
@@ -43,13 +45,14 @@ def init() -> None:
 def serve(port: Port = None, as_json: AsJSON = False) -> None:
     """Run the service on this machine: readers' pages, clock and dispatch."""
     settings = load_settings()
-    with ExitStack() as parts:
+    with _stopped_in_order(), ExitStack() as parts:
         parts.enter_context(_alone_on(settings))
         listening = parts.enter_context(_listening(settings.host, settings.port if port is None else port))
         url = f"http://{settings.host}:{listening.getsockname()[1]}"
         service = Service(settings.model_copy(update={"public_url": settings.public_url or url}))
         say_not_live(service)
         emulator_url = parts.enter_context(_local_sendgrid(service))
+        _require_pepper(service)
         _free_what_a_crash_left(service)
         parts.enter_context(_working(service, emulator_url))
         if as_json:
@@ -78,7 +81,8 @@ def emulator(
         else:
             say(f"Local SendGrid: {url}  (inbox for people, and /v3/mail/send)")
 
-    serve_emulator(ours, port, on_ready)
+    with _stopped_in_order():
+        serve_emulator(ours, port, on_ready)
 
 
 def _emulator_settings(settings: Settings, data_dir: Path | None = None, *, null: bool = False) -> EmulatorSettings:
@@ -88,6 +92,23 @@ def _emulator_settings(settings: Settings, data_dir: Path | None = None, *, null
         api_key=settings.emulator_key.get_secret_value(),
         null=null,
     )
+
+
+@contextmanager
+def _stopped_in_order() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end a command by way of its clean-up, so that no call under way is cut.
+
+    uvicorn takes the signals while it runs and raises them again afterwards; the default for SIGTERM would then end the
+    process at once, and leave every call under way as an unknown outcome.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    with suppress(KeyboardInterrupt):
+        yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -136,6 +157,12 @@ def _local_sendgrid(service: Service) -> Iterator[str]:
         return
     with emulator_running(_emulator_settings(service.settings), port=service.settings.emulator_port) as url:
         yield url
+
+
+def _require_pepper(service: Service) -> None:
+    # With another pepper no suppressed address would be recognised.
+    with service.database.reading() as session:
+        require_same_pepper(session, service.hasher)
 
 
 def _free_what_a_crash_left(service: Service) -> None:

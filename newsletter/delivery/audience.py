@@ -208,7 +208,11 @@ def _store_batch(session: Session, mailing_id: int, variant_id: int, planned: Pl
 
 def _let_run(session: Session, mailing_id: int, now: datetime) -> None:
     """Verify the account against the rows and open the mailing for dispatch; one without recipients ends at once."""
-    account = account_of(session, find_mailing(session, mailing_id))
+    mailing = session.get_one(Mailing, mailing_id, with_for_update=True)
+    if mailing.state is not MailingState.freezing:
+        # Another process was first; what became of the mailing since is not undone.
+        return
+    account = account_of(session, mailing)
     if not account.balances:
         excluded = sum(account.exclusions.values())
         reason = f"{account.candidates:,} candidates ≠ {account.standing.line()} + {excluded:,} exclusions"

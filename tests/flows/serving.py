@@ -1,0 +1,67 @@
+"""Starting `newsletter serve` as a process of its own, for stories that kill, stop or watch it."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from newsletter.composition import Service
+from newsletter.database import Database
+from newsletter.delivery.lifecycle import MailingState
+from newsletter.migrations import migrate
+from newsletter.providers.memory import MemoryProvider
+from newsletter.settings import Settings
+from tests.local_sendgrid import LocalSendGrid
+from tests.world import World, make_world
+
+
+def stored_world(folder: Path) -> World:
+    """A store as `init` makes it, with the pepper that the process will find, and a due time long past."""
+    database = Database(f"sqlite:///{folder}/newsletter.db")
+    migrate(database)
+    world = make_world(database, MemoryProvider())
+    world.hasher = Service(Settings(_env_file=None, data_dir=folder)).hasher
+    world.clock.now = world.clock.now.replace(year=2020)
+    return world
+
+
+@contextmanager
+def serving(
+    command: list[str], folder: Path, emulator: LocalSendGrid, **settings: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `serve` in a folder until the block ends, then kill it if it still runs."""
+    environment = os.environ | {
+        "NEWSLETTER_DATA_DIR": str(folder),
+        "NEWSLETTER_EMULATOR_URL": emulator.url,
+        "NEWSLETTER_EMULATOR_KEY": "SG.test",
+        "NEWSLETTER_BATCH_SIZE": "100",
+        "NEWSLETTER_TICK_SECONDS": "0.1",
+        "NEWSLETTER_PORT": "0",
+        **settings,
+    }
+    with (folder / "serve.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*command, "serve", "--json"], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log
+        )
+    assert process.stdout is not None
+    try:
+        assert json.loads(process.stdout.readline())["service_url"]
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def wait_for_the_end(world: World, mailing_id: int) -> None:
+    """Wait until a mailing is finished or held."""
+    for _ in range(900):
+        if world.mailing(mailing_id).state in {MailingState.finished, MailingState.held}:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"the mailing did not end: {world.account(mailing_id).standing.line()}")

@@ -102,8 +102,10 @@ def _part(folder: Path, command: str, **settings: str) -> Iterator[dict[str, Any
 
 
 def _first_word(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, Any]:
-    said_something = select.select([process.stdout], [], [], START_SECONDS)[0]
-    line = process.stdout.readline() if process.stdout and said_something else b""
+    if process.stdout is None:
+        raise Misconfigured("a part of the demo was started without a way to hear from it")
+    said_something, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    line = process.stdout.readline() if said_something else b""
     if not line:
         raise Misconfigured(f"a part of the demo did not start: {log.read_text(errors='replace').strip()[-500:]}")
     said: dict[str, Any] = json.loads(line)

@@ -21,6 +21,7 @@ from newsletter.providers.base import Message, Recipient
 from newsletter.publications import Publication
 from newsletter.rendering.personalisation import ReaderValues, Tags, substitutions
 from subscribers.audience import may_mail
+from subscribers.models import Subscription
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,12 @@ def _variants(session: Session, mailing_id: int) -> dict[int, int]:
 def _rows(session: Session, batch: Batch, letterhead: Letterhead) -> Sequence[Row[Any]]:
     follows_batch = or_(col(Delivery.difference).is_(None), col(Delivery.difference) == Difference.moved)
     mine = (col(Delivery.mailing_id) == batch.mailing_id) & (col(Delivery.batch_id) == batch.id) & follows_batch
-    people = may_mail(select_columns(col(Delivery.subscription_id)).where(mine)).subquery()
+    theirs = select_columns(col(Delivery.subscription_id)).where(mine)
+    # Who leaves at this very moment waits until `submitting` is committed, or is seen to have left; never in between.
+    session.execute(
+        select_columns(col(Subscription.id)).where(col(Subscription.id).in_(theirs)).with_for_update(read=True)
+    )
+    people = may_mail(theirs).subquery()
     allowed = on_allow_list(people, letterhead.allow_list).label("allowed")
     found = (
         select_columns(col(Delivery.id).label("delivery_id"), *people.c, allowed)

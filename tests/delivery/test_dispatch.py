@@ -8,6 +8,8 @@ from newsletter.delivery.claims import Claim, claim_next, move_batch, sweep
 from newsletter.delivery.dispatch import dispatch_batch, dispatch_next
 from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.delivery.mailings import resume
+from newsletter.delivery.models import Batch
+from newsletter.delivery.requests import last_look
 from newsletter.providers.base import CallEnd, Ending, RefusedRecipient
 from subscribers.actors import COMMAND_LINE, READER
 from subscribers.leaving import LeavingChannel, leave, leave_by_address
@@ -297,3 +299,28 @@ def test_many_workers_claim_each_batch_once(world):
     world.dispatch()
     assert world.reached() == addresses(60)
     assert world.account(mailing_id).standing.accepted == 60
+
+
+def test_who_leaves_during_the_last_look_waits_for_its_commit(world):
+    """Either the departure is seen and the reader skipped, or the request was already on its way: never in between."""
+    world.readers(addresses(1))
+    mailing_id = world.running()
+    with world.database.reading() as session:
+        link = find_by_address(session, world.publication.id, "r00000@example.com").unsubscribe_id
+    left = threading.Event()
+
+    def leave_now():
+        with world.database.writing() as session:
+            leave(session, link, channel=LeavingChannel.one_click, by=READER, now=world.clock())
+        left.set()
+
+    thread = threading.Thread(target=leave_now)
+    with world.database.writing() as session:
+        batch = session.get_one(Batch, 1)
+        assert len(last_look(session, batch, world.desk.letterhead, now=world.clock()).stays) == 1
+        thread.start()
+        assert not left.wait(0.5)
+    thread.join()
+    assert left.is_set()
+    world.dispatch()
+    assert world.account(mailing_id).standing.skipped == 1

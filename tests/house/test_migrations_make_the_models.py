@@ -1,10 +1,13 @@
 """What the migrations make and what the models say are the same tables, on both databases."""
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
+from newsletter.database import Database
 from newsletter.delivery import models as _delivery  # noqa: F401 - registers its tables
+from newsletter.errors import Misconfigured
 from newsletter.issues import models as _issues  # noqa: F401 - the same
 from newsletter.migrations import migrate, require_current
 
@@ -33,3 +36,30 @@ def test_foreign_keys_are_on_again_after_a_migration(sqlite_store):
     migrate(sqlite_store)
     with sqlite_store.writer.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_a_store_without_tables_is_told_apart_from_a_newer_one(tmp_path):
+    empty = Database(f"sqlite:///{tmp_path}/empty.db")
+    with pytest.raises(Misconfigured, match="newsletter init"):
+        require_current(empty)
+    migrate(empty)
+    with empty.writing() as session:
+        session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = 'ffff'")
+    for check in (require_current, migrate):
+        with pytest.raises(Misconfigured, match="newer version"):
+            check(empty)
+    empty.close()
+
+
+def test_an_orphan_that_a_migration_leaves_undoes_it(tmp_path):
+    """What a rebuild loses under switched-off keys is found before it commits."""
+    store = Database(f"sqlite:///{tmp_path}/orphan.db")
+    migrate(store)
+    with store.writer.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.execute("PRAGMA foreign_keys = OFF")
+        driver.execute("INSERT INTO plan_inclusion VALUES (1, 2)")
+    with pytest.raises(Misconfigured, match="2 foreign keys"):
+        migrate(store)
+    store.close()

@@ -12,6 +12,24 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _publication()
+    _plan()
+    _subscriber()
+    _suppression()
+    _issue()
+    _plan_inclusion()
+    _subscription()
+    _consent_event()
+    _revision()
+    _mailing()
+    _exclusion()
+    _variant()
+    _batch()
+    _attempt()
+    _delivery()
+
+
+def _publication() -> None:
     op.create_table(
         "publication",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -27,6 +45,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("code", name="uq_publication_code"),
     )
+
+
+def _plan() -> None:
     op.create_table(
         "plan",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -38,6 +59,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("publication_id", "code", name="uq_plan_code"),
     )
+
+
+def _subscriber() -> None:
     op.create_table(
         "subscriber",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -54,6 +78,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("address_key", name="uq_subscriber_address_key"),
     )
+
+
+def _suppression() -> None:
     op.create_table(
         "suppression",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -103,6 +130,8 @@ def upgrade() -> None:
             postgresql_where=sa.text("lifted_at IS NULL AND publication_id IS NOT NULL"),
         )
 
+
+def _issue() -> None:
     op.create_table(
         "issue",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -116,6 +145,8 @@ def upgrade() -> None:
     with op.batch_alter_table("issue", schema=None) as batch_op:
         batch_op.create_index("ix_issue_publication", ["publication_id"], unique=False)
 
+
+def _plan_inclusion() -> None:
     op.create_table(
         "plan_inclusion",
         sa.Column("plan_id", sa.Integer(), nullable=False),
@@ -124,6 +155,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name="fk_plan_inclusion_plan"),
         sa.PrimaryKeyConstraint("plan_id", "included_plan_id"),
     )
+
+
+def _subscription() -> None:
     op.create_table(
         "subscription",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -157,6 +191,8 @@ def upgrade() -> None:
     with op.batch_alter_table("subscription", schema=None) as batch_op:
         batch_op.create_index("ix_subscription_publication", ["publication_id", "id"], unique=False)
 
+
+def _consent_event() -> None:
     op.create_table(
         "consent_event",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -194,6 +230,8 @@ def upgrade() -> None:
     with op.batch_alter_table("consent_event", schema=None) as batch_op:
         batch_op.create_index("ix_consent_event_subscription", ["subscription_id"], unique=False)
 
+
+def _revision() -> None:
     op.create_table(
         "revision",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -208,6 +246,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("issue_id", "number", name="uq_revision_number"),
         sa.UniqueConstraint("issue_id", "sha256", name="uq_revision_source"),
     )
+
+
+def _mailing() -> None:
     op.create_table(
         "mailing",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -255,6 +296,8 @@ def upgrade() -> None:
         batch_op.create_index("ix_mailing_issue", ["issue_id"], unique=False)
         batch_op.create_index("ix_mailing_state", ["state", "due_at"], unique=False)
 
+
+def _exclusion() -> None:
     op.create_table(
         "exclusion",
         sa.Column("mailing_id", sa.Integer(), nullable=False),
@@ -264,6 +307,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["subscription_id"], ["subscription.id"], name="fk_exclusion_subscription"),
         sa.PrimaryKeyConstraint("mailing_id", "subscription_id"),
     )
+
+
+def _variant() -> None:
     op.create_table(
         "variant",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -281,6 +327,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("mailing_id", "plan_id", name="uq_variant_plan"),
     )
+
+
+def _batch() -> None:
     op.create_table(
         "batch",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -325,6 +374,8 @@ def upgrade() -> None:
         batch_op.create_index("ix_batch_mailing", ["mailing_id", "state"], unique=False)
         batch_op.create_index("ix_batch_work", ["state", "not_before"], unique=False)
 
+
+def _attempt() -> None:
     op.create_table(
         "attempt",
         sa.Column("id", sa.String(length=22), nullable=False),
@@ -361,6 +412,8 @@ def upgrade() -> None:
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.create_index("ix_attempt_message", ["message_id"], unique=False)
 
+
+def _delivery() -> None:
     op.create_table(
         "delivery",
         sa.Column("id", sa.Integer(), nullable=False),

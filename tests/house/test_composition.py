@@ -1,0 +1,85 @@
+"""What the composition chooses: who takes our mail, and the secret that suppressed addresses are kept with."""
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from newsletter.composition import Service
+from newsletter.errors import Misconfigured
+from newsletter.providers.sendgrid import SendGridProvider
+from newsletter.settings import Settings
+
+
+KEY = "SG.aaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+LOCAL = "http://127.0.0.1:9"
+
+
+def provider(**settings) -> SendGridProvider:
+    chosen = Service(Settings(_env_file=None, **settings)).provider(LOCAL)
+    assert isinstance(chosen, SendGridProvider)
+    return chosen
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"sendgrid_api_key": KEY},
+        {"live": True},
+        {"sendgrid_api_key": KEY, "sendgrid_url": "https://api.eu.sendgrid.com"},
+    ],
+)
+def test_without_live_and_a_key_the_local_sendgrid_takes_every_mail(settings):
+    account = provider(**settings).account
+    assert account.url == LOCAL
+    assert account.direct
+    assert account.key.get_secret_value() == "SG.local"
+
+
+def test_with_both_sendgrid_takes_it_at_the_address_that_is_set():
+    both = {"live": True, "sendgrid_api_key": KEY, "public_url": "https://n.example.com"}
+    assert provider(**both).account.url == "https://api.sendgrid.com"
+    account = provider(**both, sendgrid_url="https://api.eu.sendgrid.com/").account
+    assert account.url == "https://api.eu.sendgrid.com"
+    assert account.key == SecretStr(KEY)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"emulator_url": "http://mail.example.com"},
+        {"emulator_url": "http://192.168.1.5:8025"},
+        {"public_url": "ftp://x"},
+        {"public_url": "https://" + "a" * 60 + ".example.com"},
+        {"batch_size": 1001},
+        {"live": True, "sendgrid_api_key": KEY, "public_url": "http://n.example.com"},
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        Settings(_env_file=None, **wrong)
+
+
+def test_an_allow_list_is_read_from_one_line(monkeypatch):
+    monkeypatch.setenv("NEWSLETTER_ALLOW_LIST", " Me@Example.com, @example.org ,")
+    assert Settings(_env_file=None).allow_list == ("me@example.com", "@example.org")
+
+
+def test_the_pepper_is_made_once_and_kept_from_others(tmp_path):
+    first = Service(Settings(_env_file=None, data_dir=tmp_path)).hasher
+    again = Service(Settings(_env_file=None, data_dir=tmp_path)).hasher
+    assert first.key_id == again.key_id
+    assert (tmp_path / "pepper").stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in tmp_path.iterdir()] == ["pepper"]
+
+
+def test_an_emptied_pepper_is_not_replaced(tmp_path):
+    """A new one would make every suppressed address mailable again."""
+    (tmp_path / "pepper").touch()
+    with pytest.raises(Misconfigured, match="pepper"):
+        _ = Service(Settings(_env_file=None, data_dir=tmp_path)).hasher
+
+
+def test_no_secret_is_shown(tmp_path):
+    settings = Settings(_env_file=None, sendgrid_api_key=KEY, address_pepper="x" * 20)
+    assert KEY not in repr(settings)
+    assert "x" * 20 not in repr(settings)

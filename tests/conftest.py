@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 
 from newsletter.database import Database
 from newsletter.migrations import migrate
@@ -30,6 +31,9 @@ def clean_environment(monkeypatch):
     for name in list(os.environ):
         if name.startswith("NEWSLETTER_") or name == "SENDGRID_API_KEY" or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    yield
+    # A command that ran in this process set up logs to a standard error that is gone now.
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

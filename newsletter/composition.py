@@ -113,7 +113,7 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(f"{_variable(one['loc'])}: {one['msg']}" for one in error.errors())
+        wrong = "; ".join(f"{_variable(one['loc'])}: {one['msg']}" for one in error.errors(include_input=False))
         raise Misconfigured(f"settings: {wrong}") from None
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 from sqlalchemy import Connection, Engine, event, text
@@ -65,13 +66,18 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             parsed = make_url(url)
-        except ArgumentError as error:
-            raise Misconfigured(f"NEWSLETTER_DATABASE_URL cannot be read: {error}") from None
-        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        except (ArgumentError, ValueError):
+            # The address may hold a password: it is not repeated.
+            raise Misconfigured(
+                "NEWSLETTER_DATABASE_URL cannot be read: write sqlite:///FILE or postgresql://…"
+            ) from None
+        self.is_sqlite = parsed.drivername == "sqlite"
         if not self.is_sqlite and parsed.get_backend_name() != "postgresql":
             raise Misconfigured(
-                f"NEWSLETTER_DATABASE_URL names {parsed.get_backend_name()!r}: use sqlite:///FILE or postgresql://…"
+                f"NEWSLETTER_DATABASE_URL names {parsed.drivername!r}: use sqlite:///FILE or postgresql://…"
             )
+        #: The file of an SQLite store, by its one real name.
+        self.file = Path(parsed.database).resolve() if self.is_sqlite and parsed.database else None
         self.url = parsed if self.is_sqlite else parsed.set(drivername="postgresql+psycopg")
         self._writer_lock = FairLock()
         if self.is_sqlite:
@@ -84,8 +90,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """Give a session that only reads; what it saw is let go of at the end."""
-        with Session(self.reader, expire_on_commit=False) as session:
+        """Give a session that only reads, and sees one state of the database until it ends."""
+        engine = self.reader if self.is_sqlite else self.reader.execution_options(isolation_level="REPEATABLE READ")
+        with Session(engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager

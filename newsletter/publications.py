@@ -83,7 +83,11 @@ def _check_address(field: str, value: str) -> None:
 
 def _check_site(value: str) -> None:
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        is_host = bool(parts.hostname and parts.hostname.encode("idna"))
+    except UnicodeError:
+        is_host = False
+    if parts.scheme not in {"http", "https"} or not is_host:
         raise Refused(f"site_url: {value!r} is no web address; write it as https://news.example.com")
 
 

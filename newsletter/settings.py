@@ -74,14 +74,29 @@ class Settings(BaseSettings):
     @field_validator("allow_list", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip().casefold() for part in value.split(",") if part.strip())
-        return value
+        if not isinstance(value, str):
+            return value
+        entries = tuple(part.strip().casefold() for part in value.split(",") if part.strip())
+        # Closed where in doubt: a list that was meant and names nobody must not let everybody through.
+        if not entries or not all("@" in entry for entry in entries):
+            raise ValueError("write addresses and @domains, comma-separated; leave the setting out to mail everybody")
+        return entries
+
+    @field_validator("sendgrid_api_key", "emulator_key", mode="before")
+    @classmethod
+    def _fits_a_header(cls, value: object) -> object:
+        # A file that a secret is mounted from ends with a newline, and no HTTP header takes one.
+        key = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        if not all("!" <= character <= "~" for character in key.strip()):
+            raise ValueError("a key is printable ASCII without spaces; copy it once more")
+        return SecretStr(key.strip())
 
     @field_validator("public_url", "sendgrid_url", "emulator_url")
     @classmethod
     def _is_web_address(cls, value: str) -> str:
-        if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+        parts = urlsplit(value)
+        # Reading the port raises ValueError where it is none.
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0):
             raise ValueError(f"{value!r} is not a web address: write it as https://host")
         return value.rstrip("/")
 

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 refused with the reason, 2 the words of the call are off.
 import sys
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.cli import issue, mailing, plans, publication, readers, serving
 from newsletter.cli.console import complain
@@ -42,7 +43,16 @@ def main() -> None:
     except (NewsletterError, SubscribersError, EmulatorError) as error:
         complain(str(error))
         sys.exit(1)
+    except SQLAlchemyError as error:
+        complain(f"the database did not do what was asked: {getattr(error, 'orig', None) or type(error).__name__}")
+        sys.exit(1)
     except BrokenPipeError:
         # Whoever read our output has closed it (`| head`): nothing is wrong.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        complain(f"{error.filename or 'a file or port'}: {error.strerror or error}")
+        sys.exit(1)
+    except UnicodeDecodeError:
+        complain("the file .env is not UTF-8: save it as UTF-8")
+        sys.exit(1)

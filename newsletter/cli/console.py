@@ -19,6 +19,8 @@ err = Console(stderr=True, highlight=False)
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 PublicationCode = Annotated[str | None, typer.Option("--publication", help="Code of the publication, if several.")]
+#: No row's id is larger; more is a slip of the hand.
+ID = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**31 - 1)]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 

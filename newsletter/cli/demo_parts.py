@@ -62,7 +62,8 @@ def call(url: str, *, data: bytes | None = None) -> bytes:
 
 def _forget_environment() -> None:
     for name in list(os.environ):
-        if name.startswith("NEWSLETTER_") or name == "SENDGRID_API_KEY":
+        # Settings are read without regard to case.
+        if name.upper().startswith("NEWSLETTER_") or name.upper() == "SENDGRID_API_KEY":
             del os.environ[name]
 
 
@@ -82,7 +83,8 @@ def _own_folder(data_dir: Path | None) -> Iterator[Path]:
 def _part(folder: Path, command: str, **settings: str) -> Iterator[dict[str, Any]]:
     """Start one of our own commands and give what it says when it is ready; stop it in order at the end."""
     log = folder / f"{command}.log"
-    environment = {**os.environ, "NEWSLETTER_DATA_DIR": str(folder), "NEWSLETTER_TICK_SECONDS": "0.2", **settings}
+    own = {"NEWSLETTER_LIVE": "false", "NEWSLETTER_DATA_DIR": str(folder), "NEWSLETTER_TICK_SECONDS": "0.2"}
+    environment = {**os.environ, **own, **settings}
     with log.open("wb") as complaints:
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "newsletter", command, "--port", "0", "--json"],

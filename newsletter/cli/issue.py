@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from newsletter.cli.console import AsJSON, PublicationCode, open_service, print_facts, print_json, print_rows, say
+from newsletter.cli.console import (
+    ID,
+    AsJSON,
+    PublicationCode,
+    open_service,
+    print_facts,
+    print_json,
+    print_rows,
+    say,
+)
 from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript
 from newsletter.composition import Service
 from newsletter.delivery.variants import edition_of, face_of
@@ -60,7 +69,7 @@ def list_(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
 
 
 @app.command()
-def show(issue_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJSON = False) -> None:
+def show(issue_id: ID, as_json: AsJSON = False) -> None:
     """Show an issue with its revisions."""
     with open_service().database.reading() as session:
         issue = find_issue(session, issue_id)

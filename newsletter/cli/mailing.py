@@ -7,6 +7,7 @@ import typer
 from sqlmodel import Session
 
 from newsletter.cli.console import (
+    ID,
     AsJSON,
     PublicationCode,
     Yes,
@@ -34,7 +35,7 @@ app = typer.Typer(help="Mailings: one issue to its audience at a time.", no_args
 
 @app.command("schedule")
 def schedule_(
-    issue: Annotated[int, typer.Argument(help="Number of the issue.")],
+    issue: ID,
     at: Annotated[str | None, typer.Option("--at", help="Time in the publication's zone: 2026-12-01T09:00.")] = None,
     now: Annotated[bool, typer.Option("--now", help="As soon as the service sees it.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also to readers who have this issue already.")] = False,
@@ -89,7 +90,7 @@ def list_(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
 
 
 @app.command()
-def show(mailing_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJSON = False) -> None:
+def show(mailing_id: ID, as_json: AsJSON = False) -> None:
     """Show one mailing with the account of every candidate."""
     with open_service().database.reading() as session:
         mailing = find_mailing(session, mailing_id)
@@ -110,7 +111,7 @@ def show(mailing_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJS
 
 
 @app.command("resume")
-def resume_(mailing_id: Annotated[int, typer.Argument(metavar="ID")], yes: Yes = False) -> None:
+def resume_(mailing_id: ID, yes: Yes = False) -> None:
     """Let a halted mailing go on, once its cause is mended."""
     service = open_service()
     with service.database.reading() as session:

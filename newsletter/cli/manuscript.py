@@ -16,6 +16,10 @@ from newsletter.issues.shelf import latest_revision
 from newsletter.publications import Publication, PublicationForm, publication_by_id, publication_named
 
 
+#: A number of more digits is a file's name.
+LONGEST_ID = 10
+
+
 @dataclass(frozen=True)
 class Manuscript:
     """A source, the publication whose face it gets, and that publication's plans; without one of the store, none."""
@@ -34,7 +38,7 @@ def read_manuscript(service: Service, what: str, code: str | None, site_url: str
         Refused: The file cannot be read, or the site's address is none.
     """
     form = PublicationForm(site_url=site_url).cleaned()
-    if what.isdecimal() and not Path(what).exists():
+    if what.isdecimal() and len(what) < LONGEST_ID and not Path(what).exists():
         with service.database.reading() as session:
             shelved = latest_revision(session, int(what))
             publication = publication_by_id(session, shelved.issue.publication_id)

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from newsletter.cli.console import AsJSON, print_json, say, say_not_live
 from newsletter.composition import Service, load_settings, open_database, shipped
+from newsletter.database import Database
 from newsletter.delivery.claims import sweep
 from newsletter.emulator.app import EmulatorSettings
 from newsletter.emulator.serving import running as emulator_running
@@ -29,7 +30,7 @@ from subscribers.hashing import require_same_pepper
 
 log = structlog.get_logger(__name__)
 
-Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 
 
 def init() -> None:
@@ -66,7 +67,7 @@ def serve(port: Port = None, as_json: AsJSON = False) -> None:
 
 
 def emulator(
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8025,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8025,
     data_dir: Annotated[Path | None, typer.Option(help="Where delivered mails are kept.")] = None,
     null: Annotated[bool, typer.Option("--null", help="Keep counts and ids only; for measuring.")] = False,
     as_json: AsJSON = False,
@@ -114,11 +115,10 @@ def _stopped_in_order() -> Iterator[None]:
 @contextmanager
 def _alone_on(settings: Settings) -> Iterator[None]:
     """Hold the one place of a dispatcher on an SQLite file; PostgreSQL has room for many."""
-    url = settings.resolved_database_url
-    if not url.startswith("sqlite:///"):
+    file = Database(settings.resolved_database_url).file
+    if file is None:
         yield
         return
-    file = Path(url.removeprefix("sqlite:///"))
     if not file.exists():
         raise Misconfigured(f"the database {file} does not exist: create it with `newsletter init`")
     lock = FileLock(f"{file}.lock")
@@ -186,5 +186,9 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
     try:
         yield
     finally:
+        # An impatient second Ctrl-C must not cut the calls under way; `kill -9` still can.
+        for impatience in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(impatience, signal.SIG_IGN)
+        dispatchers.begin_no_more()
         stop(scheduler)
         dispatchers.stop()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
 from newsletter.delivery.lifecycle import BatchState, Difference
@@ -31,9 +31,12 @@ class Account:
         return self.candidates == self.standing.recipients + sum(self.exclusions.values()) and self.standing.balances
 
 
+ENDED_BADLY = (BatchState.unknown, BatchState.rejected)
+
+
 @dataclass(frozen=True)
 class BatchInTrouble:
-    """A batch whose outcome nobody knows, or that was refused, for people to look at."""
+    """A batch whose outcome nobody knows, or that was refused or waits, for people to look at."""
 
     batch_id: int
     state: BatchState
@@ -79,18 +82,19 @@ def batch_states(session: Session, mailing_id: int) -> dict[BatchState, int]:
 
 
 def batches_in_trouble(session: Session, mailing_id: int) -> list[BatchInTrouble]:
-    """List the batches that a person must know of: unknown outcomes and refusals."""
+    """List the batches that a person must know of: unknown, refused, or waiting after a failed try."""
     sizes = (
         select(col(Delivery.batch_id), func.count().label("recipients"))
         .where(Delivery.mailing_id == mailing_id, col(Delivery.difference).is_not(Difference.skipped))
         .group_by(col(Delivery.batch_id))
         .subquery()
     )
+    waits = col(Batch.state).in_((BatchState.ready, BatchState.retry_wait)) & (col(Batch.tries) > 0)
     found = (
         select(Batch, Attempt, func.coalesce(sizes.c.recipients, 0))
         .join(Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.number) == col(Batch.attempt)))
         .join(sizes, sizes.c.batch_id == col(Batch.id), isouter=True)
-        .where(Batch.mailing_id == mailing_id, col(Batch.state).in_((BatchState.unknown, BatchState.rejected)))
+        .where(Batch.mailing_id == mailing_id, or_(col(Batch.state).in_(ENDED_BADLY), waits))
         .order_by(col(Batch.id))
     )
     return [

@@ -10,18 +10,22 @@ A crash before 2 is safe to retry. A crash after it leaves ``submitting``, which
 """
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
+import structlog
 from sqlalchemy import update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col
 
 from newsletter.database import Database
 from newsletter.delivery.batching import halves
 from newsletter.delivery.claims import Claim, Claimant, claim_next, move_batch
 from newsletter.delivery.lifecycle import (
+    CONSEQUENCES,
     BatchState,
     Consequence,
     Difference,
@@ -30,9 +34,16 @@ from newsletter.delivery.lifecycle import (
     wait_seconds,
 )
 from newsletter.delivery.mailings import conclude, move
-from newsletter.delivery.models import Attempt, Batch, Delivery
+from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
 from newsletter.delivery.requests import Letterhead, build_message, last_look, mark, move_to_new_batch
+from newsletter.errors import NewsletterError
 from newsletter.providers.base import CallEnd, Message, Provider
+
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between tries to record a call's end; together longer than any short lock or restart of a database.
+RECORDING_BREATHS = (0.2, 1.0, 5.0, 15.0, 30.0)
 
 
 @dataclass(frozen=True)
@@ -70,8 +81,30 @@ def dispatch_batch(desk: Desk, claim: Claim) -> None:
     if submission is None:
         return
     end = desk.provider.submit(submission.message)
-    with desk.database.writing() as session:
-        _record(session, claim, submission, end, now=desk.clock())
+    _record_surely(desk, claim, submission, end)
+
+
+def _record_surely(desk: Desk, claim: Claim, submission: _Submission, end: CallEnd) -> None:
+    """Record a call's end, trying again where the database does not take it: a known answer must not become unknown.
+
+    Repeating is safe, since a state is only moved by the attempt that it belongs to.
+    """
+    for breath in RECORDING_BREATHS:
+        try:
+            with desk.database.writing() as session:
+                _record(session, claim, submission, end, now=desk.clock())
+        except SQLAlchemyError as error:
+            log.warning("the end of a call could not be recorded yet", batch=claim.batch_id, error=type(error).__name__)
+            time.sleep(breath)
+        else:
+            _tell(claim, end)
+            return
+    raise NewsletterError(f"batch {claim.batch_id}: the end of its call could not be recorded: {end.ending}")
+
+
+def _tell(claim: Claim, end: CallEnd) -> None:
+    if CONSEQUENCES[end.ending].tells:
+        log.warning("a request needs looking at", batch=claim.batch_id, ending=str(end.ending), status=end.status)
 
 
 def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> _Submission | None:
@@ -79,6 +112,10 @@ def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> _Submis
     now = desk.clock()
     batch = session.get_one(Batch, claim.batch_id, with_for_update=True)
     if batch.state is not BatchState.claimed or batch.attempt != claim.number:
+        return None
+    if session.get_one(Mailing, batch.mailing_id, with_for_update={"read": True}).state is not MailingState.running:
+        # Halted or paused since the claim: the batch waits with the others.
+        move_batch(session, claim, BatchState.ready, lease_until=None)
         return None
     look = last_look(session, batch, desk.letterhead, now=now)
     if not look.stays:

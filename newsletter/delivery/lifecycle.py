@@ -52,14 +52,14 @@ class Difference(StrEnum):
 #: From which states a mailing may come into a state.
 MAILING_COMES_FROM: Mapping[MailingState, frozenset[MailingState]] = {
     MailingState.scheduled: frozenset({MailingState.draft}),
-    MailingState.freezing: frozenset({MailingState.scheduled, MailingState.halted}),
+    MailingState.freezing: frozenset({MailingState.scheduled, MailingState.halted, MailingState.held}),
     MailingState.running: frozenset(
         {MailingState.freezing, MailingState.paused, MailingState.held, MailingState.halted}
     ),
     MailingState.finished: frozenset({MailingState.running, MailingState.held}),
     MailingState.paused: frozenset({MailingState.running}),
-    # Scheduled → held: meant for real readers and the service is NOT LIVE, or the other way round.
-    MailingState.held: frozenset({MailingState.running, MailingState.scheduled}),
+    # Before it runs it is held where it was meant for real readers and the service is NOT LIVE, or the other way round.
+    MailingState.held: frozenset({MailingState.running, MailingState.scheduled, MailingState.freezing}),
     # A mailing that cannot be frozen or rendered halts too: nothing has left yet, and an operator must look.
     MailingState.halted: frozenset({MailingState.running, MailingState.freezing, MailingState.held}),
     MailingState.cancelled: frozenset(
@@ -131,6 +131,7 @@ def consequence_of(ending: Ending, *, size: int) -> Consequence:
 
 FIRST_WAIT_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 300.0
+LONGEST_ASKED_SECONDS = 3600.0
 
 
 def wait_seconds(tries: int, asked: float | None) -> float:
@@ -138,10 +139,12 @@ def wait_seconds(tries: int, asked: float | None) -> float:
 
     Args:
         tries: How many tries have ended without success, this one included.
-        asked: What the provider asked for, which is honoured up to the longest wait.
+        asked: What the provider asked for, which is honoured up to an hour.
     """
-    doubled = FIRST_WAIT_SECONDS * 2.0 ** min(tries - 1, 16)
-    return min(LONGEST_WAIT_SECONDS, doubled if asked is None else asked)
+    if not asked:
+        # Also where the limit is said to be reset already: our clock may be ahead of the provider's.
+        return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(tries - 1, 16))
+    return min(LONGEST_ASKED_SECONDS, max(FIRST_WAIT_SECONDS, asked))
 
 
 def conclusion(batches: Mapping[BatchState, int]) -> MailingState | None:

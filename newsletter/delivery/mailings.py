@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 
 from newsletter.delivery.accounts import batch_states, standing_of
@@ -50,19 +50,21 @@ def begin_due(session: Session, *, live: bool, now: datetime) -> list[int]:
     """Begin every scheduled mailing whose time has come; each begins once, however many clocks run (DESIGN §4.1).
 
     A mailing that was scheduled to reach real readers begins only where real readers can be reached, and the other way
-    round: it is held for the operator instead (DESIGN §4.11).
+    round (DESIGN §4.11).
     """
-    due = select(Mailing.id, Mailing.live).where(Mailing.state == MailingState.scheduled, col(Mailing.due_at) <= now)
-    begun = []
-    for mailing_id, meant_live in session.exec(due).all():
-        if meant_live == live:
-            if move(session, mailing_id, MailingState.freezing, begun_at=now):
-                begun.append(mailing_id)
-        else:
-            was, is_now = ("LIVE", "NOT LIVE") if meant_live else ("NOT LIVE", "LIVE")
-            reason = f"scheduled while {was}, but the service is {is_now} now: schedule it anew"
-            move(session, mailing_id, MailingState.held, reason=reason)
-    return begun
+    due = (col(Mailing.state) == MailingState.scheduled) & (col(Mailing.due_at) <= now)
+    found = session.exec(select(Mailing.id).where(due, col(Mailing.live).is_(live))).all()
+    return [mailing_id for mailing_id in found if move(session, mailing_id, MailingState.freezing, begun_at=now)]
+
+
+def hold_the_other_side(session: Session, *, live: bool, now: datetime) -> list[int]:
+    """Hold every mailing that is due or under way and was meant for the other side of NOT LIVE; give their ids."""
+    due = (col(Mailing.state) == MailingState.scheduled) & (col(Mailing.due_at) <= now)
+    under_way = col(Mailing.state).in_((MailingState.freezing, MailingState.running))
+    found = select(Mailing.id).where(or_(due, under_way), col(Mailing.live).is_not(live))
+    was, is_now = ("NOT LIVE", "LIVE") if live else ("LIVE", "NOT LIVE")
+    reason = f"meant for {was}, but the service is {is_now} now"
+    return [one for one in session.exec(found).all() if move(session, one, MailingState.held, reason=reason)]
 
 
 def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingState | None:
@@ -89,7 +91,7 @@ def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingStat
 
 
 def resume(session: Session, mailing_id: int, *, live: bool) -> Mailing:
-    """Let a halted or paused mailing go on, once its cause is mended.
+    """Let a halted, held or paused mailing go on, once its cause is mended. What is unknown stays so.
 
     Raises:
         NotFound: There is no such mailing.
@@ -98,8 +100,8 @@ def resume(session: Session, mailing_id: int, *, live: bool) -> Mailing:
     mailing = find_mailing(session, mailing_id)
     if mailing.live != live:
         raise Refused(f"mailing {mailing_id} was begun {'LIVE' if mailing.live else 'NOT LIVE'} and can only go on so")
-    if mailing.state not in {MailingState.halted, MailingState.paused}:
-        raise Refused(f"mailing {mailing_id} is {mailing.state}: only a halted or paused mailing is resumed")
+    if mailing.state not in {MailingState.halted, MailingState.paused, MailingState.held}:
+        raise Refused(f"mailing {mailing_id} is {mailing.state}: only a halted, held or paused mailing is resumed")
     onward = MailingState.running if mailing.frozen_at else MailingState.freezing
     if not move(session, mailing_id, onward):
         raise Refused(f"mailing {mailing_id} was just changed by another: look at it again")

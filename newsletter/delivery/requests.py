@@ -142,8 +142,13 @@ def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Le
         text=variant.text,
         recipients=tuple(_recipient(row, tags, letterhead, attempt) for row in look.stays),
         # RFC 2919: one name of the list for ever; the phrase is left out, since it would have to be encoded.
-        headers={"List-Id": f"<{publication.code}.{urlsplit(publication.site_url).hostname}>"},
+        headers={"List-Id": f"<{publication.code}.{_host(publication)}>"},
     )
+
+
+def _host(publication: Publication) -> str:
+    """Give the site's host name in ASCII, as headers want it."""
+    return (urlsplit(publication.site_url).hostname or "").encode("idna").decode()
 
 
 def _recipient(row: Row[Any], tags: Tags, letterhead: Letterhead, attempt: str) -> Recipient:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Mailing
@@ -44,6 +44,7 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
             f"publication {publication.code!r} has no {words}: set it with `newsletter publication set "
             f"{publication.code} {options}`"
         )
+    _refuse_beside_another(session, order)
     plans = reader_plans(session, publication).values()
     findings = inspect(edition_of(shelved.revision.source, publication, plans, workshop))
     if blockers := [finding for finding in findings if finding.severity is Severity.blocker]:
@@ -63,6 +64,18 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
     session.add(mailing)
     session.flush()
     return mailing
+
+
+def _refuse_beside_another(session: Session, order: Order) -> None:
+    """Refuse a second mailing of an issue while one is under way: it would leave out everybody who still waits."""
+    under_way = (MailingState.freezing, MailingState.running, MailingState.paused, MailingState.halted)
+    found = select(Mailing).where(
+        Mailing.issue_id == order.issue_id, col(Mailing.state).in_(under_way), col(Mailing.live).is_(order.live)
+    )
+    if other := session.exec(found).first():
+        stopped = other.state in {MailingState.paused, MailingState.halted}
+        how = f"let it go on with `newsletter mailing resume {other.id}`" if stopped else "wait until it is over"
+        raise Refused(f"mailing {other.id} of the same issue is {other.state}: {how}, then mail again")
 
 
 def read_time(written: str, zone: ZoneInfo, *, now: datetime) -> datetime:

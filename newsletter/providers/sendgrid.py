@@ -72,8 +72,12 @@ class SendGridProvider:
             return _classified(error.status_code, error.headers, error.body)
         except urllib.error.URLError as error:
             return CallEnd(Ending.never_left, detail=for_people(f"not reached: {error.reason}".encode()))
-        except (OSError, http.client.HTTPException) as error:
-            return CallEnd(Ending.ambiguous, detail=for_people(f"no certain answer: {error!r}".encode()))
+        except http.client.InvalidURL:
+            # Raised before a connection is made.
+            return CallEnd(Ending.never_left, detail="NEWSLETTER_SENDGRID_URL is no address that can be called")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request may have been accepted
+            # Only the name: the text of some errors holds the key.
+            return CallEnd(Ending.ambiguous, detail=f"no certain answer: {type(error).__name__}")
         return _classified(response.status_code, response.headers, response.body)
 
     def _client(self) -> SendGridAPIClient:

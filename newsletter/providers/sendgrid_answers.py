@@ -5,6 +5,7 @@ The rows of DESIGN §5's class table that arrive as an HTTP answer; the rows tha
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ ABOUT_THE_CONNECTION = frozenset({408, 421})
 NOT_ALLOWED = frozenset({401, 403})
 THROTTLED = 429
 DETAIL_LIMIT = 500
+LONGEST_MESSAGE_ID = 120
 
-_RECIPIENT_FIELD = re.compile(r"^personalizations[.\[](\d+)\b")
+_RECIPIENT_FIELD = re.compile(r"^personalizations[.\[](\d{1,4})\b")
 _ADDRESS = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
 
 
@@ -44,7 +46,11 @@ def classify(answer: Answer, *, now: float) -> CallEnd:
     """
     detail = for_people(answer.body)
     if answer.status == ACCEPTED:
-        return CallEnd(Ending.accepted, ACCEPTED, message_id=answer.headers.get("x-message-id") or None)
+        return CallEnd(
+            Ending.accepted,
+            ACCEPTED,
+            message_id=(answer.headers.get("x-message-id") or "")[:LONGEST_MESSAGE_ID] or None,
+        )
     if answer.status == THROTTLED or (answer.status == UNAVAILABLE and _errors(answer.body)):
         return CallEnd(Ending.throttled, answer.status, wait_seconds=_asked_wait(answer.headers, now), detail=detail)
     if answer.status == BAD_REQUEST:
@@ -81,7 +87,7 @@ def _errors(body: bytes) -> list[tuple[str, str]]:
     try:
         found = json.loads(body)["errors"]
         return [(str(error.get("field") or ""), str(error.get("message") or "")) for error in found]
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []
 
 
@@ -93,12 +99,15 @@ def _asked_wait(headers: Mapping[str, str], now: float) -> float | None:
 
 def _number(value: str | None) -> float | None:
     try:
-        return float(value) if value else None
+        number = float(value) if value else None
     except ValueError:
         return None
+    return number if number is not None and math.isfinite(number) and number >= 0 else None
 
 
 def for_people(body: bytes) -> str:
     """Shorten an answer to a line for the operator, without any address in it (DESIGN §4.9)."""
-    line = " ".join(body[:4096].decode("utf-8", "replace").split())
+    text = body[:4096].decode("utf-8", "replace")
+    # PostgreSQL stores no NUL, and a terminal should get no control character from elsewhere.
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return _ADDRESS.sub("[address]", line)[:DETAIL_LIMIT]

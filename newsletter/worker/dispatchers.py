@@ -36,10 +36,14 @@ class Dispatchers:
         with self._wake:
             self._wake.notify_all()
 
-    def stop(self) -> None:
-        """Begin no further call, and wait for those under way."""
+    def begin_no_more(self) -> None:
+        """Begin no further call."""
         self._stopping = True
         self.wake()
+
+    def stop(self) -> None:
+        """Begin no further call, and wait for those under way."""
+        self.begin_no_more()
         for thread in self._running:
             thread.join()
 

@@ -4,18 +4,22 @@ import threading
 
 import pytest
 
+from newsletter.database import sqlite_module
 from newsletter.delivery.claims import Claim, claim_next, move_batch, sweep
 from newsletter.delivery.dispatch import dispatch_batch, dispatch_next
 from newsletter.delivery.lifecycle import BatchState, MailingState
-from newsletter.delivery.mailings import resume
+from newsletter.delivery.mailings import hold_the_other_side, move, resume
 from newsletter.delivery.models import Batch
 from newsletter.delivery.requests import last_look
+from newsletter.errors import Refused
 from newsletter.providers.base import CallEnd, Ending, RefusedRecipient
+from newsletter.providers.memory import MemoryProvider
+from newsletter.providers.sendgrid_answers import Answer, classify
 from subscribers.actors import COMMAND_LINE, READER
 from subscribers.leaving import LeavingChannel, leave, leave_by_address
 from subscribers.roster import find_by_address
 from subscribers.subscriptions import change_plan
-from tests.world import addresses
+from tests.world import addresses, make_world
 
 
 def test_a_mailing_reaches_every_recipient_once_and_finishes(world):
@@ -324,3 +328,76 @@ def test_who_leaves_during_the_last_look_waits_for_its_commit(world):
     assert left.is_set()
     world.dispatch()
     assert world.account(mailing_id).standing.skipped == 1
+
+
+def test_a_mailing_that_was_halted_after_the_claim_is_not_mailed(world):
+    world.readers(addresses(3))
+    mailing_id = world.running()
+    with world.database.writing() as session:
+        claim = claim_next(session, world.desk.claimant, now=world.clock())
+        assert claim
+        assert move(session, mailing_id, MailingState.halted, reason="test")
+    dispatch_batch(world.desk, claim)
+    assert world.reached() == []
+    assert world.states(mailing_id) == {BatchState.ready: 1}
+
+
+def test_a_known_answer_is_recorded_though_the_database_is_away_for_a_moment(sqlite_store):
+    """Another process holds the file for longer than a writer waits: the 202 must not become unknown."""
+    provider = MemoryProvider()
+    world = make_world(sqlite_store, provider)
+    world.readers(addresses(3))
+    mailing_id = world.running()
+    holder = sqlite_module().connect(sqlite_store.file, check_same_thread=False, isolation_level=None)
+    with sqlite_store.writer.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+
+    def hold(_):
+        holder.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.5, lambda: holder.execute("ROLLBACK")).start()
+
+    provider.answering = hold
+    world.dispatch()
+    assert world.account(mailing_id).standing.accepted == 3
+    holder.close()
+
+
+def test_a_second_mailing_of_an_issue_waits_for_the_first(world):
+    """It would find that everybody who still waits in the first has the issue already, and reach nobody."""
+    world.readers(addresses(3))
+    mailing_id = world.running()
+    world.provider.ends_next(CallEnd(Ending.unauthorised, 401))
+    world.dispatch()
+    issue_id = world.mailing(mailing_id).issue_id
+    with pytest.raises(Refused, match=f"resume {mailing_id}"):
+        world.schedule(issue_id)
+    with world.database.writing() as session:
+        resume(session, mailing_id, live=False)
+    world.dispatch()
+    world.schedule(issue_id)
+
+
+def test_a_running_mailing_of_the_other_side_is_held_and_can_go_on_there(world):
+    """`serve` comes up again without NEWSLETTER_LIVE in the middle of a mailing to real readers, or with it."""
+    world.readers(addresses(3))
+    mailing_id = world.running()
+    with world.database.writing() as session:
+        assert hold_the_other_side(session, live=True, now=world.clock()) == [mailing_id]
+    assert world.dispatch() == 0
+    with world.database.writing() as session, pytest.raises(Refused, match="NOT LIVE"):
+        resume(session, mailing_id, live=True)
+    with world.database.writing() as session:
+        resume(session, mailing_id, live=False)
+    world.dispatch()
+    assert world.reached() == addresses(3)
+
+
+def test_an_answer_with_odd_bytes_is_recorded(world):
+    """PostgreSQL stores no NUL and no id longer than its column."""
+    world.readers(addresses(2))
+    mailing_id = world.running()
+    odd = Answer(503, {}, b"\x00\x01\x1b[31m<html>")
+    world.provider.ends_next(classify(odd, now=0))
+    world.dispatch()
+    assert world.states(mailing_id) == {BatchState.unknown: 1}
+    assert classify(Answer(202, {"x-message-id": "x" * 500}, b""), now=0).message_id == "x" * 120

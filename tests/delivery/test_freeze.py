@@ -6,7 +6,7 @@ from sqlmodel import select
 from newsletter.delivery import audience
 from newsletter.delivery.audience import freeze
 from newsletter.delivery.lifecycle import MailingState
-from newsletter.delivery.mailings import begin_due
+from newsletter.delivery.mailings import begin_due, hold_the_other_side
 from newsletter.delivery.models import Batch
 from newsletter.providers.memory import MemoryProvider
 from subscribers.actors import COMMAND_LINE
@@ -103,7 +103,10 @@ def test_a_try_against_the_local_sendgrid_uses_up_nothing_of_the_real_one(world)
 def test_a_mailing_never_begins_on_the_other_side_of_not_live(world):
     world.readers(addresses(1))
     mailing_id = world.schedule(world.issue())
-    assert world.having(live=True).begin() == []
+    real = world.having(live=True)
+    assert real.begin() == []
+    with world.database.writing() as session:
+        assert hold_the_other_side(session, live=True, now=world.clock()) == [mailing_id]
     mailing = world.mailing(mailing_id)
     assert mailing.state is MailingState.held
     assert "NOT LIVE" in mailing.state_reason

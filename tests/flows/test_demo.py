@@ -37,7 +37,15 @@ def test_the_demo_sees_no_key_and_no_setting_of_the_machine(newsletter_command, 
     (tmp_path / ".env").write_text("NEWSLETTER_LIVE=true\nNEWSLETTER_ALLOW_LIST=nobody@example.com\n")
     key = "SG.aaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
     answer = run_demo(
-        newsletter_command, tmp_path, "--json", "--subscribers", "20", SENDGRID_API_KEY=key, NEWSLETTER_LIVE="true"
+        newsletter_command,
+        tmp_path,
+        "--json",
+        "--subscribers",
+        "20",
+        SENDGRID_API_KEY=key,
+        NEWSLETTER_LIVE="true",
+        newsletter_live="true",
+        sendgrid_api_key=key,
     )
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["live"] is False

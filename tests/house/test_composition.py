@@ -51,6 +51,11 @@ def test_with_both_sendgrid_takes_it_at_the_address_that_is_set():
         {"public_url": "ftp://x"},
         {"public_url": "https://" + "a" * 60 + ".example.com"},
         {"batch_size": 1001},
+        {"sendgrid_url": "https://host:abc"},
+        {"allow_list": ","},
+        {"allow_list": "example.com"},
+        {"sendgrid_api_key": "SG.a b"},
+        {"sendgrid_api_key": "SG.é"},
         {"live": True, "sendgrid_api_key": KEY, "public_url": "http://n.example.com"},
     ],
 )
@@ -83,3 +88,9 @@ def test_no_secret_is_shown(tmp_path):
     settings = Settings(_env_file=None, sendgrid_api_key=KEY, address_pepper="x" * 20)
     assert KEY not in repr(settings)
     assert "x" * 20 not in repr(settings)
+
+
+def test_a_key_from_a_mounted_file_loses_its_newline():
+    """No HTTP header takes one; the error would hold the key."""
+    settings = Settings(_env_file=None, sendgrid_api_key=f"{KEY}\n")
+    assert settings.sendgrid_api_key.get_secret_value() == KEY

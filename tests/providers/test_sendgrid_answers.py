@@ -35,6 +35,8 @@ HTML = b"<html><head><title>Service Unavailable</title></head></html>"
         ),
         (400, errors((None, "Bad Request")), Ending.recipients_refused),
         (400, b"not json", Ending.recipients_refused),
+        (400, b"[" * 100_000, Ending.recipients_refused),
+        (400, errors((f"personalizations.{'9' * 5000}.to", "no")), Ending.refused),
         (400, errors(("subject", "The subject is required.")), Ending.refused),
         (401, errors((None, "The provided authorization grant is invalid")), Ending.unauthorised),
         (403, errors((None, "access forbidden")), Ending.unauthorised),
@@ -70,6 +72,9 @@ def test_an_acceptance_carries_the_message_id():
         ({"x-ratelimit-reset": "900"}, 0.0),
         ({"retry-after": "7"}, 7.0),
         ({"x-ratelimit-reset": "soon"}, None),
+        ({"retry-after": "-inf"}, None),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "nan"}, None),
         ({}, None),
     ],
 )

@@ -166,3 +166,22 @@ def test_a_proxy_of_the_environment_is_not_used_on_the_way_to_the_local_sendgrid
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     assert emulator.provider(key=KEY).submit(message("a@example.com")).ending is Ending.accepted
+
+
+def test_a_connection_that_is_never_made_never_left(emulator):
+    """No TLS on the other side, no name that resolves, and a machine that does not answer at all."""
+    key = emulator.provider().account.key
+    for url in (emulator.url.replace("http://", "https://"), "http://nowhere.invalid"):
+        end = SendGridProvider(SendGridAccount(url, key, 1.0, direct=True)).submit(message("a@example.com"))
+        assert end.ending is Ending.never_left, end
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        with socket.create_connection(deaf.getsockname()), socket.socket() as second:
+            # The queue is full now: the kernel drops whoever else knocks.
+            second.settimeout(0)
+            second.connect_ex(deaf.getsockname())
+            url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+            end = SendGridProvider(SendGridAccount(url, key, 1.0, direct=True)).submit(message("a@example.com"))
+    assert end.ending is Ending.never_left, end
+    assert emulator.reached() == []

@@ -95,7 +95,11 @@ def show(mailing_id: ID, as_json: AsJSON = False) -> None:
     with open_service().database.reading() as session:
         mailing = find_mailing(session, mailing_id)
         row = _row(session, mailing)
-        trouble = [vars(batch) for batch in batches_in_trouble(session, mailing_id)]
+        zone = zone_of(publication_by_id(session, mailing.publication_id))
+        trouble = [
+            vars(batch) | {"since": batch.since.astimezone(zone).isoformat(" ", "seconds")}
+            for batch in batches_in_trouble(session, mailing_id)
+        ]
         account = account_of(session, mailing)
     if as_json:
         print_json(row | {"batches_in_trouble": trouble})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
@@ -42,7 +43,7 @@ class BatchInTrouble:
     state: BatchState
     recipients: int
     attempt: str
-    since: str
+    since: datetime
     detail: str
 
 
@@ -85,7 +86,7 @@ def batches_in_trouble(session: Session, mailing_id: int) -> list[BatchInTrouble
     """List the batches that a person must know of: unknown, refused, or waiting after a failed try."""
     sizes = (
         select(col(Delivery.batch_id), func.count().label("recipients"))
-        .where(Delivery.mailing_id == mailing_id, col(Delivery.difference).is_not(Difference.skipped))
+        .where(Delivery.mailing_id == mailing_id, col(Delivery.difference).is_distinct_from(Difference.skipped))
         .group_by(col(Delivery.batch_id))
         .subquery()
     )
@@ -98,8 +99,6 @@ def batches_in_trouble(session: Session, mailing_id: int) -> list[BatchInTrouble
         .order_by(col(Batch.id))
     )
     return [
-        BatchInTrouble(
-            batch.id, batch.state, recipients, attempt.id, attempt.submitting_at.isoformat(), batch.state_reason
-        )
+        BatchInTrouble(batch.id, batch.state, recipients, attempt.id, attempt.submitting_at, batch.state_reason)
         for batch, attempt, recipients in session.exec(found)
     ]

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from newsletter.database import sqlite_module
+from newsletter.delivery.accounts import batches_in_trouble
 from newsletter.delivery.claims import Claim, claim_next, move_batch, sweep
 from newsletter.delivery.dispatch import dispatch_batch, dispatch_next
 from newsletter.delivery.lifecycle import BatchState, MailingState
@@ -288,6 +289,24 @@ def test_an_attempt_that_is_no_longer_the_current_one_makes_no_call(world):
     assert world.reached() == []
     dispatch_batch(world.desk, fresh)
     assert world.reached() == addresses(3)
+
+
+def test_what_a_person_must_look_at_is_listed(world):
+    """Unknown, rejected and waiting requests, each with what was answered; the ones that went well are not."""
+    world.readers(addresses(8))
+    world = world.having(batch_size=2)
+    mailing_id = world.running()
+    busy = classify(Answer(429, {}, b'{"errors":[{"field":null,"message":"too many requests"}]}'), now=0)
+    world.provider.ends_next(CallEnd(Ending.ambiguous), CallEnd(Ending.refused, 404), busy)
+    world.dispatch()
+    with world.database.reading() as session:
+        trouble = batches_in_trouble(session, mailing_id)
+    assert [(one.state, one.recipients) for one in trouble] == [
+        (BatchState.unknown, 2),
+        (BatchState.rejected, 2),
+        (BatchState.retry_wait, 2),
+    ]
+    assert trouble[2].detail == "the provider answered 429 (throttled): too many requests"
 
 
 def test_many_workers_claim_each_batch_once(world):

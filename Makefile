@@ -14,6 +14,13 @@ else
 PYTEST_WORKERS := auto
 endif
 
+# npm leaves the pages where packages ask for money in the lock.
+define without_hosts
+const file = "package-lock.json", lock = JSON.parse(fs.readFileSync(file)); \
+for (const one of Object.values(lock.packages)) delete one.funding; \
+fs.writeFileSync(file, JSON.stringify(lock, null, 2) + "\n")
+endef
+
 .PHONY: help demo serve test check format bench lock clean
 
 help:  ## Show this list
@@ -27,7 +34,7 @@ serve: $(VENV)/.service  ## Run the service on this machine
 	@$(BIN)/newsletter serve $(ARGS)
 
 test: $(VENV)/.development  ## Run the whole test suite
-	@sh tests/install-chromium.sh
+	@sh tests/install-referees.sh
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) $(ARGS)
 
 check: $(VENV)/.development  ## Lint, types and floors
@@ -45,14 +52,17 @@ format: $(VENV)/.development  ## Format the code
 bench: $(VENV)/.development  ## Measure the main paths
 	@$(BIN)/python tests/bench.py $(ARGS)
 
-lock:  ## Compile the locked requirements anew (needs uv)
+lock:  ## Compile the locked requirements anew (needs uv and npm)
 	@for set in build:service dev:development; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate pyproject.toml --extra $${set%%:*} -o requirements/$${set##*:}.txt; \
 	done
+	@cd tests/node && npm install --package-lock-only --omit-lockfile-registry-resolved --loglevel=error \
+	  --no-audit --no-fund
+	@cd tests/node && node -e '$(without_hosts)'
 
 clean:  ## Remove the environment and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/.service: requirements/service.txt pyproject.toml
 	@$(call install,requirements/service.txt)

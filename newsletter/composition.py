@@ -66,14 +66,9 @@ class Service:
         return database
 
     @cached_property
-    def templates(self) -> Path:
-        """The folder of templates: the operator's own, else the built-in ones."""
-        return self.settings.templates_dir or shipped("templates")
-
-    @cached_property
     def workshop(self) -> Workshop:
         """What issues are rendered with."""
-        return Workshop(load_theme(self.templates))
+        return Workshop(load_theme(shipped("templates"), self.settings.templates_dir))
 
     @cached_property
     def hasher(self) -> AddressHasher:
@@ -85,12 +80,16 @@ class Service:
         """What this installation adds to a freeze."""
         return FreezeTerms(self.workshop, self.settings.allow_list, self.settings.batch_size)
 
+    @property
+    def letterhead(self) -> Letterhead:
+        """What this installation puts on every request."""
+        return Letterhead(self.settings.public_url, self.settings.allow_list)
+
     def desk(self, provider: Provider) -> Desk:
         """Give a desk from which this process dispatches to a provider."""
         lease = self.settings.lease_seconds + self.settings.sendgrid_timeout
         claimant = Claimant(f"{socket.gethostname()}:{os.getpid()}", self.live, lease)
-        letterhead = Letterhead(self.settings.public_url, self.settings.allow_list)
-        return Desk(self.database, provider, claimant, letterhead, self.clock)
+        return Desk(self.database, provider, claimant, self.letterhead, self.clock)
 
     def provider(self, emulator_url: str) -> Provider:
         """Choose who takes our mail: SendGrid where real readers are mailed, else the local one at this address."""

@@ -4,6 +4,7 @@ A mailing can only begin for a publication that is complete: the law asks for a 
 address that takes replies (``what_is_missing``).
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address as HeaderAddress
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import Column, String, UniqueConstraint
+from sqlalchemy import Column, String, Text, UniqueConstraint
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from newsletter.errors import NotFound, Refused
@@ -31,6 +32,11 @@ class Publication(SQLModel, table=True):
     postal_address: str = ""
     time_zone: str = "Asia/Shanghai"
     locale: str = "zh-CN"
+    subscribe_url: str = ""
+    upgrade_url: str = ""
+    logo_url: str = ""
+    brand_color: str = ""
+    standing_footer: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     created_at: datetime
 
 
@@ -38,7 +44,9 @@ class Publication(SQLModel, table=True):
 class PublicationForm:
     """What an operator says of a publication; ``None`` leaves what stands.
 
-    ``sender`` and ``reply_to`` are addresses, ``site_url`` is where root-relative links of issues point.
+    ``sender`` and ``reply_to`` are addresses, ``site_url`` is where root-relative links of issues point,
+    ``subscribe_url`` where somebody to whom a mail was forwarded can subscribe, ``upgrade_url`` where a reader gets
+    another plan; ``brand_color`` is ``#rrggbb``, ``standing_footer`` is Markdown at the end of every issue.
     """
 
     name: str | None = None
@@ -48,6 +56,11 @@ class PublicationForm:
     postal_address: str | None = None
     time_zone: str | None = None
     locale: str | None = None
+    subscribe_url: str | None = None
+    upgrade_url: str | None = None
+    logo_url: str | None = None
+    brand_color: str | None = None
+    standing_footer: str | None = None
 
     def cleaned(self) -> dict[str, str]:
         """Give the fields that were said, checked.
@@ -61,15 +74,23 @@ class PublicationForm:
         return said
 
 
+_ADDRESSES_OF_PAGES = frozenset({"site_url", "subscribe_url", "upgrade_url", "logo_url"})
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
 def _check(field: str, value: str) -> None:
+    if field == "standing_footer":
+        return
     if any(ord(character) < ord(" ") for character in value):
         raise Refused(f"{field}: line breaks and control characters cannot stand in a header; write it in one line")
     if field in {"name", "sender"} and not value:
         raise Refused(f"{field}: it cannot be empty")
     if value and field in {"sender", "reply_to"}:
         _check_address(field, value)
-    if value and field == "site_url":
-        _check_site(value)
+    if value and field in _ADDRESSES_OF_PAGES:
+        _check_page(field, value)
+    if value and field == "brand_color" and not _COLOR.fullmatch(value):
+        raise Refused(f"brand_color: {value!r} is no colour; write it as #b7791f")
     if field == "time_zone" and value not in available_timezones():
         raise Refused(f"time_zone: {value!r} is no time zone; write it as Asia/Shanghai")
 
@@ -81,14 +102,14 @@ def _check_address(field: str, value: str) -> None:
         raise Refused(f"{field}: {value!r} is no address that mail can come from: {error}") from None
 
 
-def _check_site(value: str) -> None:
+def _check_page(field: str, value: str) -> None:
     parts = urlsplit(value)
     try:
         is_host = bool(parts.hostname and parts.hostname.encode("idna"))
     except UnicodeError:
         is_host = False
     if parts.scheme not in {"http", "https"} or not is_host:
-        raise Refused(f"site_url: {value!r} is no web address; write it as https://news.example.com")
+        raise Refused(f"{field}: {value!r} is no web address; write it as https://news.example.com")
 
 
 def add_publication(session: Session, code: str, form: PublicationForm, *, now: datetime) -> Publication:

@@ -60,7 +60,8 @@ class Settings(BaseSettings):
         description="Secret of the hashes of suppressed addresses; empty: kept in the data folder as `pepper`.",
     )
     templates_dir: Path | None = Field(
-        default=None, description="Folder of templates to use instead of the built-in ones."
+        default=None,
+        description="Folder whose `email/` is laid over the built-in theme: templates, theme.yaml, words.yaml.",
     )
     batch_size: int = Field(1000, ge=1, le=1000, description="Recipients in one request; SendGrid takes 1000 at most.")
     dispatch_threads: int = Field(4, ge=1, le=64, description="Requests under way at the same time.")

@@ -20,18 +20,19 @@ from sqlalchemy import text
 
 from newsletter.database import Database
 from newsletter.delivery.dispatch import dispatch_next
-from newsletter.delivery.variants import face_of
 from newsletter.emulator.app import EmulatorSettings
 from newsletter.emulator.serving import running
-from newsletter.issues.access import ReaderPlan
+from newsletter.issues.access import ReaderPlan, cut
 from newsletter.issues.document import decode, parse
 from newsletter.migrations import migrate
 from newsletter.providers.base import Message
 from newsletter.providers.memory import MemoryProvider
 from newsletter.providers.sendgrid import request_body
-from newsletter.rendering.mail import render
+from newsletter.rendering.inlining import to_mail_html
+from newsletter.rendering.mail import Sheet
 from tests.conftest import REAL_ISSUE, ROOT
 from tests.local_sendgrid import KEY, TEMPLATES, LocalSendGrid
+from tests.mails import FACE, THEME
 from tests.world import World, addresses, make_world
 
 
@@ -54,10 +55,11 @@ class Result:
 def main() -> None:
     """Measure and print."""
     results = []
-    for measure in (rendering, *delivering()):
-        results.append(measure())
-        if "--json" in sys.argv:
-            sys.stdout.write(orjson.dumps(vars(results[-1])).decode() + "\n")
+    for measure in (lambda: rendering(1), lambda: rendering(20), freezing, dispatching, through_the_local_sendgrid):
+        for one in measure():
+            results.append(one)
+            if "--json" in sys.argv:
+                sys.stdout.write(orjson.dumps(vars(one)).decode() + "\n")
     if "--json" not in sys.argv:
         show(results)
 
@@ -65,14 +67,14 @@ def main() -> None:
 def show(results: list[Result]) -> None:
     table = Table("path", "rate", "unit", "ratio", "to", "peak MB", box=None)
     for one in results:
-        table.add_row(one.name, f"{one.rate:,.0f}", one.unit, f"{one.ratio:.2f}", one.reference, f"{one.peak_mb:,.0f}")
+        table.add_row(one.name, f"{one.rate:,.1f}", one.unit, f"{one.ratio:.3f}", one.reference, f"{one.peak_mb:,.0f}")
     Console().print(table)
 
 
-def result(name: str, amount: float, unit: str, took: float, reference: tuple[str, float]) -> Result:
+def result(name: str, amount: float, unit: str, took: float, reference: tuple[str, float]) -> list[Result]:
     said, reference_took = reference
     peak = getrusage(RUSAGE_SELF).ru_maxrss / 1024
-    return Result(name, round(amount / took, 1), unit, round(reference_took / took, 3), said, round(peak, 1))
+    return [Result(name, round(amount / took, 1), unit, round(reference_took / took, 3), said, round(peak, 1))]
 
 
 def median(work: Callable[[], object]) -> float:
@@ -84,19 +86,31 @@ def median(work: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def rendering() -> Result:
-    """Parse, render and inline the weekly for one plan; beside parsing it alone."""
+def rendering(plans: int) -> list[Result]:
+    """Parse, cut, render and inline the weekly for a number of plans: each stage's time, and its share of the whole."""
     file = REAL_ISSUE if REAL_ISSUE.exists() else ROOT / "examples" / "weekly.md"
-    source = decode(file.read_bytes())
-    with tempfile.TemporaryDirectory() as folder:
-        world = fresh_world(Path(folder), readers=0)
-        plan, theme, face = ReaderPlan("free", frozenset({"free"})), world.workshop.theme, face_of(world.publication)
-        took = median(lambda: render(parse(source), face, plan, theme))
-        return result("render an issue", 1, "mails/s", took, ("parsing it alone", median(lambda: parse(source))))
-
-
-def delivering() -> list[Callable[[], Result]]:
-    return [freezing, dispatching, through_the_local_sendgrid]
+    source, face = decode(file.read_bytes()), FACE
+    all_plans = [ReaderPlan(f"plan{number}", frozenset({"free"})) for number in range(plans)]
+    document = parse(source)
+    cuts = [cut(document, plan) for plan in all_plans]
+    pairs = list(zip(cuts, all_plans, strict=True))
+    sheets = [Sheet(one, face, plan, THEME).mjml() for one, plan in pairs]
+    stages = {
+        "parse": lambda: parse(source),
+        "cut": lambda: [cut(document, plan) for plan in all_plans],
+        "render": lambda: [
+            (sheet.mjml(), sheet.text()) for sheet in (Sheet(one, face, plan, THEME) for one, plan in pairs)
+        ],
+        "inline": lambda: [to_mail_html(mjml, fragments) for mjml, fragments in sheets],
+    }
+    took = {name: median(work) for name, work in stages.items()}
+    whole = sum(took.values())
+    peak = round(getrusage(RUSAGE_SELF).ru_maxrss / 1024, 1)
+    name = f"{plans} plan{'s' if plans > 1 else ''}"
+    return [
+        Result(f"{stage}, {name}", round(time * 1000, 2), "ms", round(time / whole, 3), "the whole", peak)
+        for stage, time in {**took, "the whole": whole}.items()
+    ]
 
 
 def fresh_world(folder: Path, readers: int = READERS) -> World:
@@ -113,7 +127,7 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def freezing() -> Result:
+def freezing() -> list[Result]:
     """Freeze an audience into batches; beside one INSERT … SELECT of as many bare rows."""
     with tempfile.TemporaryDirectory() as folder:
         world = fresh_world(Path(folder))
@@ -126,7 +140,7 @@ def freezing() -> Result:
         return result("freeze", READERS, "readers/s", took, ("one bare INSERT … SELECT", bare))
 
 
-def dispatching() -> Result:
+def dispatching() -> list[Result]:
     """Dispatch to a provider in memory; beside writing the same requests as JSON."""
     with tempfile.TemporaryDirectory() as folder:
         world = fresh_world(Path(folder))
@@ -147,7 +161,7 @@ def as_json(messages: list[Message]) -> int:
     return sum(len(orjson.dumps(request_body(message))) for message in messages)
 
 
-def through_the_local_sendgrid() -> Result:
+def through_the_local_sendgrid() -> list[Result]:
     """Dispatch over the real client and HTTP; beside the same to a provider in memory."""
     with tempfile.TemporaryDirectory() as folder:
         memory = fresh_world(Path(folder))

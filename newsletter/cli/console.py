@@ -1,12 +1,14 @@
 """What commands share at the terminal: tables, JSON, the confirmation, NOT LIVE, and where the service comes from."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from newsletter.composition import NOT_LIVE, Service, load_settings
@@ -102,3 +104,12 @@ def _cell(value: object) -> str:
 def _plain(text: str) -> str:
     """Keep square brackets in a value from being taken for Rich's mark-up."""
     return text.replace("[", r"\[")
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[], object]]:
+    """Show a bar on standard error while work goes on; call what is given after each piece."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from newsletter.cli import report
 from newsletter.cli.console import (
     ID,
     AsJSON,
@@ -14,21 +15,21 @@ from newsletter.cli.console import (
     print_facts,
     print_json,
     print_rows,
+    progress_bar,
     say,
 )
-from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript
-from newsletter.composition import Service
-from newsletter.delivery.variants import edition_of, face_of
-from newsletter.errors import NotFound, Refused
-from newsletter.issues.access import ReaderPlan, cut
-from newsletter.issues.document import parse
+from newsletter.cli.live_links import probe
+from newsletter.cli.manuscript import read_bytes, read_manuscript
+from newsletter.cli.previewing import serve_preview
+from newsletter.composition import shipped
+from newsletter.errors import Refused
 from newsletter.issues.models import Issue
 from newsletter.issues.shelf import Placing, add_source, find_issue, list_issues, revisions_of
-from newsletter.preflight.edition import Severity
+from newsletter.preflight.edition import Edition, Finding, Severity
 from newsletter.preflight.inspection import inspect
 from newsletter.publications import publication_named
 from newsletter.rendering.export import files
-from newsletter.rendering.mail import Rendering, render
+from newsletter.web.preview import Look
 from subscribers.actors import COMMAND_LINE
 
 
@@ -92,7 +93,7 @@ def render_(
     """Render an issue for a plan into four files: MJML, HTML, text, and facts as JSON."""
     service = open_service()
     manuscript = read_manuscript(service, what, publication, site_url)
-    written = files(_rendering(service, manuscript, plan))
+    written = files(manuscript.rendering(service, plan))
     try:
         to.mkdir(parents=True, exist_ok=True)
         for name, content in written.items():
@@ -104,33 +105,44 @@ def render_(
 
 @app.command()
 def check(
-    what: FileOrID, site_url: SiteURL = None, publication: PublicationCode = None, as_json: AsJSON = False
+    what: FileOrID,
+    site_url: SiteURL = None,
+    live: Annotated[bool, typer.Option("--live", help="Also ask every link for an answer, over the network.")] = False,
+    publication: PublicationCode = None,
+    as_json: AsJSON = False,
 ) -> None:
     """Tell what is wrong with an issue before readers see it; exit 1 on a blocker."""
     service = open_service()
-    manuscript = read_manuscript(service, what, publication, site_url)
-    edition = edition_of(manuscript.source, manuscript.publication, manuscript.plans, service.workshop)
-    findings = inspect(edition)
-    rows = [asdict(finding) for finding in findings]
+    edition = read_manuscript(service, what, publication, site_url).edition(service)
+    findings = [*inspect(edition), *(_dead_links(edition) if live else ())]
     if as_json:
-        print_json({"findings": rows})
-    elif rows:
-        print_rows(rows, ("severity", "check", "message", "where"))
+        print_json({"findings": [asdict(finding) for finding in findings]})
     else:
-        say("Nothing is wrong with it.")
+        report.show(edition, findings)
     if any(finding.severity is Severity.blocker for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def preview(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Markdown file.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Show the page anew whenever the file is saved.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 0,
+    site_url: SiteURL = None,
+    publication: PublicationCode = None,
+) -> None:
+    """Show an issue in the browser as readers will see it, for each plan, beside what preflight finds."""
+    service = open_service()
+    read_bytes(file)
+    look = Look(lambda: read_manuscript(service, str(file), publication, site_url).edition(service), file, watch=watch)
+    serve_preview(look, shipped("templates"), port)
 
 
 def _row(issue: Issue) -> dict[str, Any]:
     return {name: getattr(issue, name) for name in ("id", "publication_id", "title", "created_at", "created_by")}
 
 
-def _rendering(service: Service, manuscript: Manuscript, plan: str) -> Rendering:
-    # A file without a publication can be rendered for any plan: there is nothing to look the name up in.
-    plans = manuscript.plans or (ReaderPlan(plan, frozenset({plan})),)
-    for one in plans:
-        if one.code == plan:
-            document = cut(parse(manuscript.source), one)
-            return render(document, face_of(manuscript.publication), one, service.workshop.theme)
-    raise NotFound(f"there is no plan {plan!r}; there is: {', '.join(one.code for one in plans)}")
+def _dead_links(edition: Edition) -> list[Finding]:
+    links = list(dict.fromkeys(link for rendering in edition.renderings for link in rendering.links))
+    with progress_bar("Asking links", len(links)) as done:
+        return list(probe(links, done=done))

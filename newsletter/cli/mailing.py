@@ -39,6 +39,9 @@ def schedule_(
     at: Annotated[str | None, typer.Option("--at", help="Time in the publication's zone: 2026-12-01T09:00.")] = None,
     now: Annotated[bool, typer.Option("--now", help="As soon as the service sees it.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also to readers who have this issue already.")] = False,
+    override: Annotated[
+        list[str] | None, typer.Option("--override", help="A check whose blockers you take upon yourself; recorded.")
+    ] = None,
     yes: Yes = False,
     as_json: AsJSON = False,
 ) -> None:
@@ -46,7 +49,7 @@ def schedule_(
     if (at is None) == (not now):
         raise typer.BadParameter("say when: either --at TIME or --now")
     service = open_service()
-    order = Order(issue, _due(service, issue, at), again=again, live=service.live)
+    order = Order(issue, _due(service, issue, at), again=again, live=service.live, overrides=frozenset(override or ()))
     if now or again:
         confirm(_question(service, order), yes=yes)
     with service.database.writing() as session:
@@ -105,6 +108,8 @@ def show(mailing_id: ID, as_json: AsJSON = False) -> None:
         print_json(row | {"batches_in_trouble": trouble})
         return
     print_facts({name: row[name] for name in ("id", "issue", "title", "state", "reason", "due", "again", "live")})
+    for overridden in row["overrides"]:
+        say(f"Overridden by {row['scheduled_by']}: {overridden['check']}: {overridden['message']}")
     excluded = " + ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in account.exclusions.items())
     recipients = f"{account.standing.recipients:,} recipients"
     say(f"\n{account.candidates:,} candidates = " + " + ".join(filter(None, (recipients, excluded))))
@@ -140,6 +145,7 @@ def _row(session: Session, mailing: Mailing) -> dict[str, Any]:
         "due": mailing.due_at.astimezone(zone_of(publication)).strftime("%Y-%m-%d %H:%M %Z"),
         "again": mailing.again,
         "live": mailing.live,
+        "overrides": mailing.overrides,
         "scheduled_by": mailing.created_by,
         "candidates": account.candidates,
         "exclusions": dict(account.exclusions),

@@ -1,10 +1,12 @@
 """`newsletter publication`: newsletters as readers know them."""
 
+from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
 
 from newsletter.cli.console import AsJSON, open_service, print_facts, print_json, print_rows, say
+from newsletter.issues.document import read_text
 from newsletter.publications import (
     Publication,
     PublicationForm,
@@ -28,6 +30,15 @@ SiteURL = Annotated[str | None, typer.Option("--site-url", help="Where root-rela
 PostalAddress = Annotated[str | None, typer.Option(help="Postal address for the footer; the law asks for one.")]
 TimeZone = Annotated[str | None, typer.Option(help="Time zone, such as Asia/Shanghai.")]
 Locale = Annotated[str | None, typer.Option(help="Language of the mail's own texts: zh-CN or en.")]
+SubscribeURL = Annotated[
+    str | None, typer.Option("--subscribe-url", help="Where somebody to whom a mail was forwarded can subscribe.")
+]
+UpgradeURL = Annotated[str | None, typer.Option("--upgrade-url", help="Where a reader gets another plan.")]
+LogoURL = Annotated[str | None, typer.Option("--logo-url", help="Image for the masthead, 40 px high.")]
+BrandColor = Annotated[str | None, typer.Option("--brand-color", help="Accent of the mails, such as #b7791f.")]
+StandingFooter = Annotated[
+    str | None, typer.Option("--standing-footer", help="Markdown at the end of every issue, such as a disclaimer.")
+]
 
 
 @app.command()
@@ -40,9 +51,27 @@ def add(
     postal_address: PostalAddress = None,
     time_zone: TimeZone = None,
     locale: Locale = None,
+    subscribe_url: SubscribeURL = None,
+    upgrade_url: UpgradeURL = None,
+    logo_url: LogoURL = None,
+    brand_color: BrandColor = None,
+    standing_footer: StandingFooter = None,
 ) -> None:
     """Create a publication, with a plan `free`."""
-    form = PublicationForm(name, sender, reply_to, site_url, postal_address, time_zone, locale)
+    form = PublicationForm(
+        name,
+        sender,
+        reply_to,
+        site_url,
+        postal_address,
+        time_zone,
+        locale,
+        subscribe_url,
+        upgrade_url,
+        logo_url,
+        brand_color,
+        _readable(standing_footer),
+    )
     service = open_service()
     with service.database.writing() as session:
         publication = add_publication(session, code, form, now=service.clock())
@@ -61,9 +90,27 @@ def set_(
     postal_address: PostalAddress = None,
     time_zone: TimeZone = None,
     locale: Locale = None,
+    subscribe_url: SubscribeURL = None,
+    upgrade_url: UpgradeURL = None,
+    logo_url: LogoURL = None,
+    brand_color: BrandColor = None,
+    standing_footer: StandingFooter = None,
 ) -> None:
     """Change a publication; what is not named stays."""
-    form = PublicationForm(name, sender, reply_to, site_url, postal_address, time_zone, locale)
+    form = PublicationForm(
+        name,
+        sender,
+        reply_to,
+        site_url,
+        postal_address,
+        time_zone,
+        locale,
+        subscribe_url,
+        upgrade_url,
+        logo_url,
+        brand_color,
+        _readable(standing_footer),
+    )
     service = open_service()
     with service.database.writing() as session:
         publication = set_publication(session, code, form)
@@ -95,8 +142,15 @@ def show(code: Annotated[str | None, typer.Argument()] = None, as_json: AsJSON =
     _say_missing(publication)
 
 
+def _readable(footer: str | None) -> str | None:
+    """Refuse a footer that no mail could be made with."""
+    if footer:
+        read_text(footer)
+    return footer
+
+
 def _row(publication: Publication) -> dict[str, Any]:
-    names = ("code", "name", "sender", "reply_to", "site_url", "postal_address", "time_zone", "locale", "created_at")
+    names = ("code", *(field.name for field in fields(PublicationForm)), "created_at")
     return {name: getattr(publication, name) for name in names} | {"missing": list(what_is_missing(publication))}
 
 

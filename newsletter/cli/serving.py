@@ -46,10 +46,10 @@ def init() -> None:
 def serve(port: Port = None, as_json: AsJSON = False) -> None:
     """Run the service on this machine: readers' pages, clock and dispatch."""
     settings = load_settings()
-    with _stopped_in_order(), ExitStack() as parts:
+    with stopped_in_order(), ExitStack() as parts:
         parts.enter_context(_alone_on(settings))
-        listening = parts.enter_context(_listening(settings.host, settings.port if port is None else port))
-        url = f"http://{settings.host}:{listening.getsockname()[1]}"
+        bound = parts.enter_context(listening(settings.host, settings.port if port is None else port))
+        url = f"http://{settings.host}:{bound.getsockname()[1]}"
         service = Service(settings.model_copy(update={"public_url": settings.public_url or url}))
         say_not_live(service)
         emulator_url = parts.enter_context(_local_sendgrid(service))
@@ -63,7 +63,7 @@ def serve(port: Port = None, as_json: AsJSON = False) -> None:
         config = uvicorn.Config(
             create_app(service), lifespan="off", log_level="warning", access_log=False, server_header=False
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(config).run(sockets=[bound])
 
 
 def emulator(
@@ -82,7 +82,7 @@ def emulator(
         else:
             say(f"Local SendGrid: {url}  (inbox for people, and /v3/mail/send)")
 
-    with _stopped_in_order():
+    with stopped_in_order():
         serve_emulator(ours, port, on_ready)
 
 
@@ -96,7 +96,7 @@ def _emulator_settings(settings: Settings, data_dir: Path | None = None, *, null
 
 
 @contextmanager
-def _stopped_in_order() -> Iterator[None]:
+def stopped_in_order() -> Iterator[None]:
     """Let SIGTERM and Ctrl-C end a command by way of its clean-up, so that no call under way is cut.
 
     uvicorn takes the signals while it runs and raises them again afterwards; the default for SIGTERM would then end the
@@ -133,20 +133,25 @@ def _alone_on(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen on a port; 0 takes a free one.
+
+    Raises:
+        Misconfigured: The port is taken, or the address is not this machine's.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
+        bound.bind((host, port))
         # Two servers may bind one port until one of them listens.
-        listening.listen(2048)
+        bound.listen(2048)
     except OSError as error:
-        listening.close()
+        bound.close()
         raise Misconfigured(
             f"cannot listen on {host} port {port} ({error.strerror}): choose another with --port or NEWSLETTER_PORT"
         ) from None
-    with listening:
-        yield listening
+    with bound:
+        yield bound
 
 
 @contextmanager

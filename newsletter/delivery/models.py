@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Enum,
@@ -48,6 +49,10 @@ class Mailing(SQLModel, table=True):
     due_at: datetime
     again: bool = False
     live: bool = False
+    #: The blockers of preflight that the operator overrode, each by the name of its check, with what it had found.
+    overrides: list[dict[str, str]] = Field(
+        default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
+    )
     created_at: datetime
     created_by: str
     begun_at: datetime | None = None
@@ -87,10 +92,8 @@ class Variant(SQLModel, table=True):
     preheader: str
     html: str = Field(sa_column=Column(Text, nullable=False))
     text: str = Field(sa_column=Column(Text, nullable=False))
-    #: The substitution tags of this rendering are made from it.
-    nonce: str
-    #: How the rendering addresses a reader without a name.
-    nameless: str
+    #: The tags that stand in this rendering, each with the field whose value takes its place.
+    substitutions: list[dict[str, str]] = Field(sa_column=Column(JSON, nullable=False))
     sha256: str
 
 

@@ -17,11 +17,13 @@ from sqlmodel import Session, col, select
 from newsletter.delivery.audience import on_allow_list
 from newsletter.delivery.lifecycle import BatchState, Difference
 from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
+from newsletter.delivery.variants import substitutions_of
 from newsletter.providers.base import Message, Recipient
 from newsletter.publications import Publication
-from newsletter.rendering.personalisation import ReaderValues, Tags, substitutions
+from newsletter.rendering.personalisation import ReaderValues, Substitution, values_by_tag
 from subscribers.audience import may_mail
 from subscribers.models import Subscription
+from subscribers.roster import SubscriptionView
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,15 @@ class Letterhead:
     def unsubscribe_url(self, unsubscribe_id: str) -> str:
         """Write a reader's unsubscribe link; short, since mail programs break long header lines (RFC 8058)."""
         return f"{self.public_url}/u/{unsubscribe_id}"
+
+    def values(self, reader: Row[Any] | SubscriptionView, mailing_id: int) -> ReaderValues:
+        """Give what one reader's mail says that no other's does."""
+        return ReaderValues(
+            name=reader.name or "",
+            unsubscribe_url=self.unsubscribe_url(reader.unsubscribe_id),
+            preferences_url=f"{self.public_url}/preferences/{reader.unsubscribe_id}",
+            read_url=f"{self.public_url}/read/{reader.unsubscribe_id}/{mailing_id}",
+        )
 
 
 @dataclass(frozen=True)
@@ -132,7 +143,7 @@ def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Le
     """Build the request for who stays: one rendering, and for each reader what is theirs alone."""
     variant = session.get_one(Variant, batch.variant_id)
     publication = session.get_one(Publication, session.get_one(Mailing, batch.mailing_id).publication_id)
-    tags = Tags(variant.nonce, variant.nameless)
+    substitutions = substitutions_of(variant)
     return Message(
         sender=publication.sender,
         sender_name=publication.name,
@@ -140,7 +151,9 @@ def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Le
         subject=variant.subject,
         html=variant.html,
         text=variant.text,
-        recipients=tuple(_recipient(row, tags, letterhead, attempt) for row in look.stays),
+        recipients=tuple(
+            _recipient(row, substitutions, letterhead.values(row, batch.mailing_id), attempt) for row in look.stays
+        ),
         # RFC 2919: one name of the list for ever; the phrase is left out, since it would have to be encoded.
         headers={"List-Id": f"<{publication.code}.{_host(publication)}>"},
     )
@@ -151,14 +164,16 @@ def _host(publication: Publication) -> str:
     return (urlsplit(publication.site_url).hostname or "").encode("idna").decode()
 
 
-def _recipient(row: Row[Any], tags: Tags, letterhead: Letterhead, attempt: str) -> Recipient:
-    unsubscribe_url = letterhead.unsubscribe_url(row.unsubscribe_id)
+def _recipient(row: Row[Any], substitutions: tuple[Substitution, ...], values: ReaderValues, attempt: str) -> Recipient:
     return Recipient(
         address=row.email,
         name=row.name or "",
         # Literal for each reader: SendGrid documents no substitution in headers. Both are needed (RFC 8058).
-        headers={"List-Unsubscribe": f"<{unsubscribe_url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
-        substitutions=substitutions(tags, ReaderValues(name=row.name or "", unsubscribe_url=unsubscribe_url)),
+        headers={
+            "List-Unsubscribe": f"<{values.unsubscribe_url}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        },
+        substitutions=values_by_tag(substitutions, values),
         # Opaque: the delivery's number means nothing without the attempt, and that is random.
         custom_args={"delivery": str(row.delivery_id), "attempt": attempt},
     )

@@ -8,23 +8,28 @@ from sqlmodel import Session, col, select
 
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Mailing
-from newsletter.delivery.variants import Workshop, edition_of, reader_plans
+from newsletter.delivery.variants import Workshop, edition_of, mailed_before, reader_plans
 from newsletter.errors import Refused
+from newsletter.issues.models import Revision
 from newsletter.issues.shelf import latest_revision
-from newsletter.preflight.edition import Severity
-from newsletter.preflight.inspection import inspect
-from newsletter.publications import publication_by_id, what_is_missing
+from newsletter.preflight.edition import Moment, Severity
+from newsletter.preflight.inspection import NAMES, inspect
+from newsletter.publications import Publication, publication_by_id, what_is_missing, zone_of
 from subscribers.actors import Actor
 
 
 @dataclass(frozen=True)
 class Order:
-    """What an operator orders: which issue, when (UTC), and whether also to readers who have it already."""
+    """What an operator orders: which issue, when (UTC), and whether also to readers who have it already.
+
+    ``overrides`` names the checks of preflight whose blockers the operator has seen and takes upon himself.
+    """
 
     issue_id: int
     due_at: datetime
     again: bool = False
     live: bool = False
+    overrides: frozenset[str] = frozenset()
 
 
 def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, now: datetime) -> Mailing:
@@ -45,11 +50,7 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
             f"{publication.code} {options}`"
         )
     _refuse_beside_another(session, order)
-    plans = reader_plans(session, publication).values()
-    findings = inspect(edition_of(shelved.revision.source, publication, plans, workshop))
-    if blockers := [finding for finding in findings if finding.severity is Severity.blocker]:
-        listed = "; ".join(f"{finding.check}: {finding.message}" for finding in blockers)
-        raise Refused(f"issue {order.issue_id} cannot be mailed as it is: {listed}")
+    overridden = _overridden(session, order, shelved.revision, publication, workshop, now=now)
     mailing = Mailing(
         publication_id=publication.id,
         issue_id=shelved.issue.id,
@@ -58,12 +59,36 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
         due_at=order.due_at,
         again=order.again,
         live=order.live,
+        overrides=overridden,
         created_at=now,
         created_by=str(by),
     )
     session.add(mailing)
     session.flush()
     return mailing
+
+
+def _overridden(  # noqa: PLR0913 - what is looked at, for whom, and when
+    session: Session, order: Order, revision: Revision, publication: Publication, workshop: Workshop, *, now: datetime
+) -> list[dict[str, str]]:
+    """Inspect the revision, and give the blockers that were overridden.
+
+    Raises:
+        Refused: There are blockers that were not, or an override names no check.
+    """
+    if unknown := order.overrides - NAMES:
+        raise Refused(f"there is no check {', '.join(sorted(unknown))}; there is: {', '.join(sorted(NAMES))}")
+    moment = Moment(now.astimezone(zone_of(publication)).date(), mailed_before(session, revision.id, live=order.live))
+    plans = reader_plans(session, publication).values()
+    findings = inspect(edition_of(revision.source, publication, plans, workshop, moment))
+    blockers = [finding for finding in findings if finding.severity is Severity.blocker]
+    if kept := [finding for finding in blockers if finding.check not in order.overrides]:
+        listed = "; ".join(f"{finding.check}: {finding.message}" for finding in kept)
+        raise Refused(
+            f"issue {order.issue_id} cannot be mailed as it is: {listed} (mend it, or override a check by its name "
+            f"with --override, which is recorded)"
+        )
+    return [{"check": finding.check, "message": finding.message, "where": finding.where} for finding in blockers]
 
 
 def _refuse_beside_another(session: Session, order: Order) -> None:

@@ -1,19 +1,22 @@
 """Variants: a revision rendered for each plan that may have it. Looked at before scheduling, stored when it begins."""
 
 import hashlib
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from newsletter.delivery.models import Mailing, Variant
 from newsletter.errors import NotFound
-from newsletter.issues.access import ReaderPlan, cut, may_receive
-from newsletter.issues.document import parse
+from newsletter.issues.access import ReaderPlan, cut, demanded_plans, may_receive
+from newsletter.issues.document import Document, parse
 from newsletter.issues.models import Revision
-from newsletter.preflight.edition import Edition
+from newsletter.preflight.edition import Edition, Moment
 from newsletter.publications import Publication, publication_by_id
 from newsletter.rendering.mail import Face, Rendering, render
+from newsletter.rendering.personalisation import Place, Substitution
 from newsletter.rendering.themes import Theme
 from subscribers.plans import PlanView, list_plans, readable_codes
 
@@ -35,29 +38,53 @@ def _reader_plan(plan: PlanView, includes: frozenset[str]) -> ReaderPlan:
     return ReaderPlan(plan.code, includes, plan.name)
 
 
-def face_of(publication: Publication) -> Face:
+def face_of(publication: Publication, plans: Iterable[ReaderPlan]) -> Face:
     """Give a publication as the renderer sees it."""
     return Face(
         name=publication.name,
         site_url=publication.site_url,
         postal_address=publication.postal_address,
         locale=publication.locale,
+        subscribe_url=publication.subscribe_url,
+        upgrade_url=publication.upgrade_url,
+        logo_url=publication.logo_url,
+        brand_color=publication.brand_color,
+        standing_footer=publication.standing_footer,
+        plan_names={plan.code: plan.name for plan in plans if plan.name},
     )
 
 
-def edition_of(source: str, publication: Publication, plans: Iterable[ReaderPlan], workshop: Workshop) -> Edition:
+def edition_of(
+    source: str, publication: Publication, plans: Iterable[ReaderPlan], workshop: Workshop, moment: Moment
+) -> Edition:
     """Render a source for every plan that may have it, for preflight.
 
     Raises:
         BadIssue: The source cannot be read.
     """
-    document, face = parse(source), face_of(publication)
-    # A file without a publication is looked at as anybody's plan would see it.
-    known = tuple(plans) or (ReaderPlan("free", frozenset({"free", *(document.front.plans or ())})),)
+    document = parse(source)
+    # A file without a publication is looked at as a reader of everything in it, and as one of nothing, would see it.
+    known = tuple(plans) or stand_in_plans(document)
+    face = face_of(publication, known)
     renderings = tuple(
         render(cut(document, plan), face, plan, workshop.theme) for plan in known if may_receive(document, plan)
     )
-    return Edition(document, face, publication.reply_to, tuple(plan.code for plan in known), renderings)
+    return Edition(document, face, publication.reply_to, known, renderings, moment)
+
+
+def stand_in_plans(document: Document) -> tuple[ReaderPlan, ...]:
+    """Give the plans of an issue that is looked at before there is a publication: `free`, and those it names."""
+    named = tuple(dict.fromkeys((*(document.front.plans or ()), *demanded_plans(document))))
+    others = (ReaderPlan(plan, frozenset({plan, "free"}), plan) for plan in named if plan != "free")
+    return (ReaderPlan("free", frozenset({"free"}), "free"), *others)
+
+
+def mailed_before(session: Session, revision_id: int, *, live: bool) -> datetime | None:
+    """Tell when a revision was last mailed on this side of NOT LIVE."""
+    begun = select(col(Mailing.begun_at)).where(
+        Mailing.revision_id == revision_id, col(Mailing.live).is_(live), col(Mailing.begun_at).is_not(None)
+    )
+    return session.exec(begun.order_by(col(Mailing.begun_at).desc())).first()
 
 
 def variants_for(session: Session, mailing: Mailing, workshop: Workshop) -> list[Variant]:
@@ -70,16 +97,25 @@ def variants_for(session: Session, mailing: Mailing, workshop: Workshop) -> list
     if (revision := session.get(Revision, mailing.revision_id)) is None:
         raise NotFound(f"mailing {mailing.id}: its revision is gone")
     publication = publication_by_id(session, mailing.publication_id)
-    document, face = parse(revision.source), face_of(publication)
+    plans = reader_plans(session, publication)
+    document, face = parse(revision.source), face_of(publication, plans.values())
     return [
         _variant(mailing, plan_id, render(cut(document, plan), face, plan, workshop.theme))
-        for plan_id, plan in reader_plans(session, publication).items()
+        for plan_id, plan in plans.items()
         if may_receive(document, plan)
     ]
 
 
+def substitutions_of(variant: Variant) -> tuple[Substitution, ...]:
+    """Give the tags of a stored variant."""
+    return tuple(
+        Substitution(one["tag"], one["field"], Place(one["place"]), one["default"]) for one in variant.substitutions
+    )
+
+
 def _variant(mailing: Mailing, plan_id: int, rendering: Rendering) -> Variant:
-    whole = f"{rendering.subject}\0{rendering.html}\0{rendering.text}"
+    substitutions = [asdict(one) for one in rendering.substitutions]
+    whole = "\0".join((rendering.subject, rendering.html, rendering.text, json.dumps(substitutions)))
     return Variant(
         mailing_id=mailing.id,
         plan_id=plan_id,
@@ -87,7 +123,6 @@ def _variant(mailing: Mailing, plan_id: int, rendering: Rendering) -> Variant:
         preheader=rendering.preheader,
         html=rendering.html,
         text=rendering.text,
-        nonce=rendering.tags.nonce,
-        nameless=rendering.tags.nameless,
+        substitutions=substitutions,
         sha256=hashlib.sha256(whole.encode()).hexdigest(),
     )

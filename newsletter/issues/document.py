@@ -7,18 +7,30 @@ or the first line where it stands alone as a paragraph.
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
-from mdit_py_cjk_friendly import cjk_friendly
-from mdit_py_plugins.front_matter import front_matter_plugin
 
 from newsletter.errors import BadIssue
-from newsletter.issues.blocks import Block, Blocks, Code, Heading, Image, Listing, Paragraph, Quote, Rule, Table
+from newsletter.issues.blocks import (
+    SECTION,
+    Block,
+    Blocks,
+    Callout,
+    Heading,
+    Item,
+    Listing,
+    Quote,
+    Restricted,
+    Sponsor,
+    walk_blocks,
+)
 from newsletter.issues.front_matter import FrontMatter, read_front_matter
-from newsletter.issues.inline import Inlines, Picture, plain, read_inlines
+from newsletter.issues.inline import Inlines, plain
+from newsletter.issues.markdown import syntax_tree
+from newsletter.issues.reading import Dropped, Reader
 
 
 @dataclass(frozen=True)
@@ -32,30 +44,52 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """An issue as the renderer, the access rule and preflight see it.
+    """An issue as the access rule, the renderer and preflight see it.
 
     Attributes:
-        title: The headline.
+        title: The headline, in one line; it may hold personal fields.
         byline: Who made it, where that is said; else empty.
         front: What the front matter said, for everything that overrides what is found.
-        sections: The text.
+        blocks: The text.
         nonce: Made from the source, so that the source cannot contain it.
+        dropped: What of the author's raw HTML did not survive.
     """
 
     title: str
     byline: str
     front: FrontMatter
-    sections: tuple[Section, ...]
+    blocks: Blocks
     nonce: str
+    dropped: tuple[Dropped, ...] = ()
 
     @property
     def subject(self) -> str:
         """The subject line."""
         return self.front.subject or self.title
 
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The text, divided at its main headings."""
+        sections: list[Section] = []
+        heading: Inlines = ()
+        line, blocks = 1, list[Block]()
+        for block in self.blocks:
+            if isinstance(block, Heading) and block.level == SECTION:
+                if heading or blocks:
+                    sections.append(Section(heading, tuple(blocks), line))
+                heading, line, blocks = block.inlines, block.line, []
+            else:
+                blocks.append(block)
+        if heading or blocks:
+            sections.append(Section(heading, tuple(blocks), line))
+        return tuple(sections)
+
 
 NONCE_LENGTH = 12
+#: A first line longer than this is the issue's first sentence, not its title.
+LONGEST_LONE_TITLE = 60
 _TITLE_AND_BYLINE = re.compile(r"^(?P<title>.+?)\s*(?:--|——)\s*(?P<byline>.+)$")
+_SENTENCE_ENDS = tuple("。．.！!？?；;…：:，,")
 
 
 def decode(data: bytes) -> str:
@@ -84,31 +118,41 @@ def parse(source: str) -> Document:
     """Read Markdown into a document. The same source gives the same document.
 
     Raises:
-        BadIssue: The front matter cannot be read, or there is no title.
+        BadIssue: The front matter or a container cannot be read, or there is no title.
     """
-    nodes = list(SyntaxTreeNode(_markdown().parse(source.removeprefix("\ufeff"))).children)
+    text = source.removeprefix("\ufeff")
+    nodes = list(syntax_tree(text))
     front = FrontMatter()
     if nodes and nodes[0].type == "front_matter":
         front = read_front_matter(nodes.pop(0).content)
     elif source.startswith("---\n") and not nodes:
         raise BadIssue("the front matter is not closed: end it with a line of ---", 1)
-    title, byline, rest = _title(front, nodes)
+    reader = Reader()
+    title, byline, rest = _title(front, nodes, reader)
+    blocks = reader.read(rest)
     nonce = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:NONCE_LENGTH]
-    return Document(title, front.byline or byline, front, _sections(rest), nonce)
+    return Document(title, front.byline or byline, front, _levelled(blocks), nonce, tuple(reader.dropped))
 
 
-def _markdown() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-    return markdown.use(front_matter_plugin).use(cjk_friendly)
+def read_text(source: str) -> Blocks:
+    """Read Markdown that is no issue and has no title, such as a publication's standing footer.
+
+    Raises:
+        BadIssue: A container cannot be read.
+    """
+    nodes = [node for node in syntax_tree(source) if node.type != "front_matter"]
+    return _levelled(Reader().read(nodes))
 
 
-def _title(front: FrontMatter, nodes: Sequence[SyntaxTreeNode]) -> tuple[str, str, Sequence[SyntaxTreeNode]]:
+def _title(
+    front: FrontMatter, nodes: Sequence[SyntaxTreeNode], reader: Reader
+) -> tuple[str, str, Sequence[SyntaxTreeNode]]:
     """Find title and byline, and give what is left of the text."""
     first = nodes[0] if nodes else None
     if first is not None and first.type == "heading" and first.tag == "h1":
-        title, byline = _apart(_plain_text(first))
+        title, byline = _apart(_one_line(first, reader))
         rest = nodes[1:]
-    elif first is not None and (line := _lone_line(first, nodes)):
+    elif first is not None and (line := _lone_line(first, nodes, reader)):
         title, byline = _apart(line)
         rest = nodes[1:]
     else:
@@ -124,14 +168,14 @@ def _title(front: FrontMatter, nodes: Sequence[SyntaxTreeNode]) -> tuple[str, st
     return title, byline, rest
 
 
-def _lone_line(first: SyntaxTreeNode, nodes: Sequence[SyntaxTreeNode]) -> str:
-    """Give the first paragraph where it is a title: one line, with a byline, or with a section right after it."""
-    if first.type != "paragraph":
+def _lone_line(first: SyntaxTreeNode, nodes: Sequence[SyntaxTreeNode], reader: Reader) -> str:
+    """Give the first paragraph where it is a title: one line with a byline, before a section, or short."""
+    if first.type != "paragraph" or first.map is None or first.map[1] - first.map[0] != 1:
         return ""
-    text = _plain_text(first)
-    one_line = first.map is not None and first.map[1] - first.map[0] == 1
+    text = _one_line(first, reader)
     followed_by_section = len(nodes) > 1 and nodes[1].type == "heading"
-    return text if one_line and (_TITLE_AND_BYLINE.match(text) or followed_by_section) else ""
+    short = len(nodes) > 1 and len(text) <= LONGEST_LONE_TITLE and not text.endswith(_SENTENCE_ENDS)
+    return text if _TITLE_AND_BYLINE.match(text) or followed_by_section or short else ""
 
 
 def _apart(line: str) -> tuple[str, str]:
@@ -140,87 +184,27 @@ def _apart(line: str) -> tuple[str, str]:
     return line, ""
 
 
-def _plain_text(node: SyntaxTreeNode) -> str:
-    return " ".join(plain(_inlines(node)).split())
+def _one_line(node: SyntaxTreeNode, reader: Reader) -> str:
+    return " ".join(plain(reader.inlines(node)).split())
 
 
-def _sections(nodes: Sequence[SyntaxTreeNode]) -> tuple[Section, ...]:
-    """Group blocks under the headings of the highest level in use (`##`, as a rule)."""
-    levels = [int(node.tag[1]) for node in nodes if node.type == "heading"]
-    top = min(levels, default=0)
-    sections: list[Section] = []
-    heading: Inlines = ()
-    line, blocks = 1, list[Block]()
-    for node in nodes:
-        if node.type == "heading" and int(node.tag[1]) == top:
-            if heading or blocks:
-                sections.append(Section(heading, tuple(blocks), line))
-            heading, line, blocks = _inlines(node), _line(node), []
-        else:
-            blocks += _blocks([node])
-    if heading or blocks:
-        sections.append(Section(heading, tuple(blocks), line))
-    return tuple(sections)
+def _levelled(blocks: Blocks) -> Blocks:
+    """Give headings their place below the title, whichever level the author began with."""
+    levels = [block.level for block in walk_blocks(blocks) if isinstance(block, Heading)]
+    return _lowered(blocks, SECTION - min(levels, default=SECTION))
 
 
-def _blocks(nodes: Sequence[SyntaxTreeNode]) -> Blocks:
-    return tuple(block for node in nodes if (block := _block(node)) is not None)
+def _lowered(blocks: Iterable[Block], by: int) -> Blocks:
+    return tuple(_lowered_block(block, by) for block in blocks)
 
 
-def _block(node: SyntaxTreeNode) -> Block | None:
-    reader = _READERS.get(node.type)
-    return reader(node, _line(node)) if reader else None
-
-
-def _paragraph(node: SyntaxTreeNode, line: int) -> Paragraph | Image:
-    inlines = _inlines(node)
-    match inlines:
-        case (Picture() as picture,):
-            return Image(picture, line)
-    return Paragraph(inlines, line)
-
-
-def _table(node: SyntaxTreeNode, line: int) -> Table:
-    rows = [[_inlines(cell) for cell in row.children] for part in node.children for row in part.children]
-    head, *body = rows
-    width = len(head)
-    cells = node.children[0].children[0].children
-    # markdown-it cuts long rows and leaves short ones short.
-    padded = tuple(tuple(row[:width]) + ((),) * (width - len(row)) for row in body)
-    return Table(tuple(head), padded, tuple(_alignment(cell) for cell in cells), line)
-
-
-def _listing(node: SyntaxTreeNode, line: int) -> Listing:
-    items = tuple(_blocks(item.children) for item in node.children)
-    return Listing(node.type == "ordered_list", int(node.attrs.get("start", 1)), items, line)
-
-
-def _code(node: SyntaxTreeNode, line: int) -> Code:
-    return Code(node.content.rstrip("\n"), (node.info or "").split(" ")[0], line)
-
-
-def _alignment(cell: SyntaxTreeNode) -> str:
-    style = str(cell.attrs.get("style", ""))
-    return style.removeprefix("text-align:") if style.startswith("text-align:") else ""
-
-
-def _inlines(node: SyntaxTreeNode) -> Inlines:
-    """Read the text of a block that has one."""
-    return read_inlines(node.children[0].children) if node.children else ()
-
-
-def _line(node: SyntaxTreeNode) -> int:
-    return node.map[0] + 1 if node.map else 1
-
-
-_READERS: Mapping[str, Callable[[SyntaxTreeNode, int], Block]] = {
-    "paragraph": _paragraph,
-    "heading": lambda node, line: Heading(int(node.tag[1]), _inlines(node), line),
-    "bullet_list": _listing,
-    "ordered_list": _listing,
-    "table": _table,
-    "blockquote": lambda node, line: Quote(_blocks(node.children), line),
-    "fence": _code,
-    "code_block": _code,
-    "hr": lambda _, line: Rule(line),
-}
+def _lowered_block(block: Block, by: int) -> Block:
+    match block:
+        case Heading():
+            return replace(block, level=min(6, block.level + by))
+        case Quote() | Callout() | Sponsor() | Restricted():
+            return replace(block, blocks=_lowered(block.blocks, by))
+        case Listing():
+            return replace(block, items=tuple(Item(_lowered(item.blocks, by), item.done) for item in block.items))
+        case _:
+            return block

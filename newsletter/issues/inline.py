@@ -1,9 +1,12 @@
-"""Inline nodes: what stands inside a line of an issue. Pure; used by ``document`` and read by the renderer."""
+"""Inline nodes: what stands inside a line of an issue. Pure values; made by ``reading``, read by the renderer."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from markdown_it.tree import SyntaxTreeNode
+
+if TYPE_CHECKING:
+    from newsletter.issues.blocks import Blocks
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,32 @@ class CodeSpan:
 
 
 @dataclass(frozen=True)
+class Field:
+    """A personal field, such as ``{{ name | default("reader") }}``, with what it says where there is no value."""
+
+    name: str
+    default: str = ""
+
+    def __str__(self) -> str:
+        """Give the field as an author writes it."""
+        return f'{{{{ {self.name} | default("{self.default}") }}}}' if self.default else f"{{{{ {self.name} }}}}"
+
+
+@dataclass(frozen=True)
 class Picture:
-    """An image in the text."""
+    """An image in the text; ``width`` in CSS pixels where the author gave one."""
 
     source: str
     alternative: str
+    width: int | None = None
+
+
+@dataclass(frozen=True)
+class Footnote:
+    """A mark whose note stands at the end of the issue; marks of one label share the note."""
+
+    label: str
+    blocks: "Blocks"
 
 
 @dataclass(frozen=True)
@@ -57,47 +81,30 @@ class Struck:
 
 
 @dataclass(frozen=True)
+class Styled:
+    """Text in one of the styles that only HTML has: ``sub``, ``sup``, ``u``, ``mark`` or ``kbd``."""
+
+    style: str
+    children: "Inlines"
+
+
+@dataclass(frozen=True)
 class Link:
     """Text that leads somewhere; the target as the author wrote it."""
 
     target: str
     children: "Inlines"
+    button: bool = False
 
 
-Inline = Text | Break | CodeSpan | Picture | Emphasis | Strong | Struck | Link
+Leaf = Text | Break | CodeSpan | Field | Picture | Footnote
+Wrapping = Emphasis | Strong | Struck | Styled | Link
+Inline = Leaf | Wrapping
 Inlines = tuple[Inline, ...]
-
-_CONTAINERS: Mapping[str, Callable[[Inlines], Inline]] = {"em": Emphasis, "strong": Strong, "s": Struck}
-
-
-def read_inlines(nodes: Sequence[SyntaxTreeNode]) -> Inlines:
-    """Read markdown-it's inline nodes as ours, in order; neighbouring pieces of plain text become one."""
-    read: list[Inline] = []
-    for node in nodes:
-        one = _read(node)
-        if isinstance(one, Text) and read and isinstance(read[-1], Text):
-            read[-1] = Text(read[-1].text + one.text)
-        elif one != Text(""):
-            read.append(one)
-    return tuple(read)
-
-
-def _read(node: SyntaxTreeNode) -> Inline:
-    if container := _CONTAINERS.get(node.type):
-        return container(read_inlines(node.children))
-    if node.type == "link":
-        return Link(str(node.attrs.get("href", "")), read_inlines(node.children))
-    if node.type == "image":
-        return Picture(str(node.attrs.get("src", "")), plain(read_inlines(node.children)))
-    if node.type == "code_inline":
-        return CodeSpan(node.content)
-    if node.type in {"softbreak", "hardbreak"}:
-        return Break(hard=node.type == "hardbreak")
-    return Text(node.content)
 
 
 def plain(inlines: Iterable[Inline]) -> str:
-    """Give what a reader would hear: the text without its marks, line ends as spaces."""
+    """Give what a reader would hear: the text without its marks and notes, line ends as spaces."""
     return "".join(_plain(one) for one in inlines)
 
 
@@ -109,5 +116,17 @@ def _plain(one: Inline) -> str:
             return " "
         case Picture():
             return one.alternative
+        case Footnote():
+            return ""
+        case Field():
+            return str(one)
         case _:
             return plain(one.children)
+
+
+def walk(inlines: Iterable[Inline]) -> Iterator[Inline]:
+    """Go through inline nodes and everything inside them, in reading order; not into footnotes."""
+    for one in inlines:
+        yield one
+        if isinstance(one, Wrapping):
+            yield from walk(one.children)

@@ -22,8 +22,8 @@ from newsletter.errors import Misconfigured
 ADVISORY_LOCK = 7_166_271
 
 
-def migrate(database: Database) -> str:
-    """Bring the store to the newest shape, whole or not at all, and give back its revision.
+def migrate(database: Database, to: str = "head") -> str:
+    """Bring the store to the newest shape, or to an older one's, whole or not at all; give back its revision.
 
     Raises:
         Misconfigured: The store was written by a newer version of the service, or the result breaks a foreign key.
@@ -32,11 +32,11 @@ def migrate(database: Database) -> str:
         if not database.is_sqlite:
             with connection.begin():
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-                return _upgrade(connection)
+                return _upgrade(connection, to)
         _foreign_keys(connection, "OFF")
         try:
             with connection.begin():
-                revision = _upgrade(connection)
+                revision = _upgrade(connection, to)
                 _check_foreign_keys(connection)
                 return revision
         finally:
@@ -58,13 +58,13 @@ def require_current(database: Database) -> None:
         raise Misconfigured(f"the database {_shown(database)} is older than this version: run `newsletter init`")
 
 
-def _upgrade(connection: Connection) -> str:
+def _upgrade(connection: Connection, to: str) -> str:
     if revision := MigrationContext.configure(connection).get_current_revision():
         _refuse_newer(revision)
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    return str(_scripts().get_current_head())
+    command.upgrade(config, to)
+    return str(MigrationContext.configure(connection).get_current_revision())
 
 
 def _refuse_newer(revision: str) -> None:

@@ -1,10 +1,16 @@
 """What preflight looks at, and what it finds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, datetime
 from enum import StrEnum
 
+from newsletter.issues.access import ReaderPlan
+from newsletter.issues.blocks import numbered_lines
 from newsletter.issues.document import Document
+from newsletter.issues.inline import Inline, Inlines, walk
 from newsletter.rendering.mail import Face, Rendering
+from newsletter.rendering.personalisation import SAMPLE, fill, values_by_tag
 
 
 class Severity(StrEnum):
@@ -26,11 +32,57 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """When an edition is looked at: today in the publication's zone, and when this very revision was last mailed."""
+
+    today: date
+    mailed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Edition:
-    """An issue as it would be mailed: its document, its publication's face, a rendering for each plan."""
+    """An issue as it would be mailed: its whole document, its publication's face, a rendering for each plan."""
 
     document: Document
     face: Face
     reply_to: str
-    plans: tuple[str, ...]
+    plans: tuple[ReaderPlan, ...]
     renderings: tuple[Rendering, ...]
+    moment: Moment
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects that readers without a name see, once each."""
+        filled = (fill(one.subject, values_by_tag(one.substitutions, SAMPLE)) for one in self.renderings)
+        return tuple(dict.fromkeys(filled))
+
+    def lines(self) -> Iterator[tuple[str, Inlines]]:
+        """Go through the lines of the text, each with the place where its author finds it."""
+        return ((line(number), inlines) for number, inlines in numbered_lines(self.document.blocks))
+
+    def inlines(self) -> Iterator[tuple[str, Inline]]:
+        """Go through everything that stands in the lines of the text."""
+        return ((place, one) for place, inlines in self.lines() for one in walk(inlines))
+
+    def head_lines(self) -> Iterator[tuple[str, str]]:
+        """Go through what stands above the text: title, byline, subject and preheader, each with its place."""
+        front = self.document.front
+        said = {"title": self.document.title, "byline": self.document.byline}
+        said |= {"subject": front.subject or "", "preheader": front.preheader or ""}
+        return ((name, text) for name, text in said.items() if text)
+
+
+def line(number: int) -> str:
+    """Name a line of the source."""
+    return f"line {number}"
+
+
+def part(rendering: Rendering) -> str:
+    """Name a rendering; the runner joins findings that several plans share."""
+    return f"plan {rendering.plan}"
+
+
+def around(text: str, start: int, end: int, *, room: int = 12) -> str:
+    """Quote a place in a text with a little of what stands around it."""
+    quoted = " ".join(text[max(0, start - room) : end + room].split())
+    return f"“{'…' if start > room else ''}{quoted}{'…' if end + room < len(text) else ''}”"

@@ -3,17 +3,28 @@
 import re
 from collections.abc import Iterator
 
-from newsletter.preflight.edition import Edition, Finding, Severity
+from newsletter.issues.inline import Text
+from newsletter.preflight.edition import Edition, Finding, Severity, around
 
 
-_MARKS = {"**": re.compile(r"\*\*\S"), "](": re.compile(r"\]\("), ":::": re.compile(r"^:::", re.MULTILINE)}
+_MARKS = {
+    "**": re.compile(r"\*\*(?=\S)|(?<=\S)\*\*"),
+    "](": re.compile(r"\]\("),
+    ":::": re.compile(r"[:：]{3,}[ \t]*\w"),
+    "~~": re.compile(r"~~(?=\S)"),
+    "```": re.compile(r"```"),
+    "[^": re.compile(r"\[\^[^\]\s]+\]"),
+    "{.": re.compile(r"\{\.[A-Za-z]"),
+}
 
 
 def check(edition: Edition) -> Iterator[Finding]:
-    """Find marks in the text part, which shows what the HTML shows."""
-    for rendering in edition.renderings:
+    """Find marks in the text; code is left alone."""
+    texts = ((place, one.text) for place, one in edition.inlines() if isinstance(one, Text))
+    for place, text in (*texts, *edition.head_lines()):
         for mark, pattern in _MARKS.items():
-            if match := pattern.search(rendering.text):
-                around = " ".join(rendering.text[max(0, match.start() - 15) : match.end() + 15].split())
-                message = f"{mark} is left in “…{around}…”: close the mark, or escape it with a backslash"
-                yield Finding("leftover-markdown", Severity.warning, message, f"plan {rendering.plan}")
+            if match := pattern.search(text):
+                quoted = around(text, match.start(), match.end())
+                severity = Severity.blocker if mark == ":::" else Severity.warning
+                message = f"{mark} is left in {quoted}: close or complete the mark, or escape it with a backslash"
+                yield Finding("leftover-markdown", severity, message, place)

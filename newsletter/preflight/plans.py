@@ -1,16 +1,16 @@
-"""Whether the issue's `plans:` are plans of the publication, and somebody may have the issue."""
+"""Whether the plans that an issue asks for are plans of the publication, and somebody may have the issue."""
 
 from collections.abc import Iterator
 
 from newsletter.issues.access import unknown_plans
-from newsletter.preflight.edition import Edition, Finding, Severity
+from newsletter.preflight.edition import Edition, Finding, Severity, line
 
 
 def check(edition: Edition) -> Iterator[Finding]:
     """Find unknown plans, and an issue that no plan may have."""
-    for plan in unknown_plans(edition.document, edition.plans):
-        known = ", ".join(edition.plans)
-        message = f"the issue is for plan {plan!r}, which the publication does not have; it has {known}"
-        yield Finding("plans", Severity.blocker, message, "front matter, plans")
+    known = [plan.code for plan in edition.plans]
+    for plan, number in unknown_plans(edition.document, known).items():
+        message = f"the issue asks for plan {plan!r}, which the publication does not have; it has {', '.join(known)}"
+        yield Finding("plans", Severity.blocker, message, line(number))
     if not edition.renderings:
-        yield Finding("plans", Severity.blocker, "no plan may have this issue", "front matter, plans")
+        yield Finding("plans", Severity.blocker, "no plan may have this issue: mend `plans:`", "front matter")

@@ -2,20 +2,20 @@
 
 import json
 
-from newsletter.rendering.mail import Rendering
-from newsletter.rendering.personalisation import SAMPLE, ReaderValues, fill, substitutions
+from newsletter.rendering.mail import Rendering, links_in
+from newsletter.rendering.personalisation import SAMPLE, ReaderValues, fill, values_by_tag
 
 
 def files(rendering: Rendering, values: ReaderValues = SAMPLE) -> dict[str, str]:
     """Give the four files of ``newsletter issue render`` by name."""
-    filled = substitutions(rendering.tags, values)
+    filled = values_by_tag(rendering.substitutions, values)
     html, text = fill(rendering.html, filled), fill(rendering.text, filled)
     facts = {
         "subject": fill(rendering.subject, filled),
-        "preheader": rendering.preheader,
+        "preheader": fill(rendering.preheader, filled),
         "byline": rendering.byline,
         "plan": rendering.plan,
-        "links": [*rendering.links, values.unsubscribe_url],
+        "links": list(dict.fromkeys(links_in(html))),
         "sizes": {"html": len(html.encode()), "text": len(text.encode())},
     }
     return {

@@ -1,147 +1,161 @@
 """HTML of a document's blocks: plain elements with class names, which the theme's CSS is inlined into later. Pure.
 
-Everything an author wrote is escaped here, once; the result goes into the mail as it stands.
+The result goes into the mail as it stands; mrml never sees it.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 
-from newsletter.issues.blocks import Block, Code, Heading, Image, Listing, Paragraph, Quote, Rule, Table
+from newsletter.errors import NewsletterError
+from newsletter.issues.blocks import (
+    SECTION,
+    Block,
+    Callout,
+    Code,
+    Heading,
+    Image,
+    Item,
+    Listing,
+    Paragraph,
+    Quote,
+    Restricted,
+    Rule,
+    Sponsor,
+    Table,
+    Teaser,
+)
 from newsletter.issues.document import Section
-from newsletter.issues.inline import Break, CodeSpan, Emphasis, Inline, Inlines, Link, Picture, Strong, Struck, Text
-from newsletter.rendering.links import Links
-from newsletter.rendering.tables import is_cards
+from newsletter.issues.inline import Break, Inlines, Link, Text
+from newsletter.issues.table_forms import is_cards
+from newsletter.rendering import html_tables
+from newsletter.rendering.callouts import gathered
+from newsletter.rendering.footnotes import Note
+from newsletter.rendering.html_inlines import InlineHTML
+from newsletter.rendering.wording import Wording
 
 
 @dataclass(frozen=True)
 class HTML:
-    """Writes HTML with links resolved."""
+    """Writes a document's blocks as HTML."""
 
-    links: Links
+    write: InlineHTML
+    wording: Wording
 
     def section(self, section: Section) -> str:
         """Write a section with its heading. A rule at its end is left out: the next heading divides enough."""
         blocks = list(section.blocks)
         while blocks and isinstance(blocks[-1], Rule):
             blocks.pop()
-        heading = f"<h2>{self.inlines(section.heading)}</h2>" if section.heading else ""
-        return heading + self.blocks(blocks)
+        heading = f"<h2>{self.write.line(section.heading)}</h2>" if section.heading else ""
+        return heading + self.blocks(blocks, SECTION if section.heading else SECTION - 1)
 
-    def blocks(self, blocks: Iterable[Block]) -> str:
-        """Write blocks one after the other."""
-        return "".join(self.block(block) for block in blocks)
+    def blocks(self, blocks: Iterable[Block], level: int = SECTION) -> str:
+        """Write blocks one after the other; ``level`` is that of the heading they stand under."""
+        written = []
+        shown = gathered(blocks, self.wording.risk_labels)
+        for block, after in zip_longest(shown, shown[1:]):
+            written.append(self.block(block, level))
+            level = block.level if isinstance(block, Heading) else level
+            if _runs_on(block, after):
+                written.append('<hr class="end">')
+        return "".join(written)
 
-    def block(self, block: Block) -> str:
-        """Write one block."""
+    def block(self, block: Block, level: int) -> str:
+        """Write one block.
+
+        Raises:
+            NewsletterError: It is restricted: the document was not cut for a plan.
+        """
         match block:
             case Paragraph():
-                return f"<p>{self.inlines(block.inlines)}</p>"
+                return self._paragraph(block.inlines)
             case Heading():
-                return f"<h3>{self.inlines(block.inlines)}</h3>"
+                words = self.write.line(block.inlines)
+                return f"<h{block.level}>{words}</h{block.level}>" if words else ""
             case Listing():
-                return self._listing(block)
+                return self._listing(block, level)
             case Table():
-                return self._cards(block) if is_cards(block) else self._figures(block)
+                return html_tables.table(block, self.write, min(level + 1, 6))
             case Quote():
-                return f"<blockquote>{self.blocks(block.blocks)}</blockquote>"
+                return f"<blockquote>{self.blocks(block.blocks, level)}</blockquote>"
             case Code():
                 return f"<pre>{escape(block.text)}</pre>"
             case Image():
-                return f'<p class="image">{self._picture(block.picture)}</p>'
+                picture = self.write.picture(block.picture, alone=True)
+                return f'<p class="image">{self.write.anchor(block.target, picture)}</p>'
             case Rule():
                 return "<hr>"
+            case Callout():
+                title = self.write.line(block.title) or escape(self.wording.callout(block.kind))
+                return self._box(block.kind, title, self.blocks(block.blocks, level))
+            case Sponsor():
+                return self._box("sponsor", escape(self.wording.sponsor(block)), self.blocks(block.blocks, level))
+            case Teaser():
+                return self._teaser(block)
+            case Restricted():
+                raise NewsletterError("a document must be cut for a plan before it is rendered")
 
-    def inlines(self, inlines: Inlines) -> str:
-        """Write what stands in a line."""
-        return "".join(self._inline(one) for one in inlines)
+    def notes(self) -> str:
+        """Write the footnotes; nothing where there are none."""
+        written = "".join(map(self._note, self.write.notes.values()))
+        return f"<h2>{escape(self.wording.words['notes'])}</h2>{written}" if written else ""
 
-    def _inline(self, one: Inline) -> str:
-        match one:
-            case Text(text):
-                return escape(text)
-            case Break(hard):
-                return "<br>" if hard else "\n"
-            case CodeSpan(text):
-                return f"<code>{escape(text)}</code>"
-            case Strong(children):
-                return f"<strong>{self.inlines(children)}</strong>"
-            case Emphasis(children):
-                return f"<em>{self.inlines(children)}</em>"
-            case Struck(children):
-                return f"<s>{self.inlines(children)}</s>"
-            case Link():
-                return self._link(one)
-            case Picture():
-                return self._picture(one)
+    def _note(self, note: Note) -> str:
+        mark = f'<span class="mark">[{note.number}]</span>'
+        match note.blocks:
+            case (Paragraph() as first, *rest):
+                return f"<p>{mark} {self.write.line(first.inlines)}</p>{self.blocks(rest)}"
+        return f"<p>{mark}</p>{self.blocks(note.blocks)}"
 
-    def _link(self, link: Link) -> str:
-        inner = self.inlines(link.children)
-        target = self.links.resolve(link.target)
-        return f'<a href="{escape(target)}">{inner}</a>' if target and inner else inner
+    def _paragraph(self, inlines: Inlines) -> str:
+        """Write a paragraph; one of nothing but buttons as buttons, which Outlook needs a table for."""
+        buttons = [one for one in inlines if isinstance(one, Link) and one.button]
+        others = [one for one in inlines if one not in buttons and not _is_space(one)]
+        if not buttons or others:
+            return f"<p>{self.write.line(inlines)}</p>"
+        return "".join(
+            self._button(self.write.anchor(one.target, self.write.line(one.children), "button")) for one in buttons
+        )
 
-    def _picture(self, picture: Picture) -> str:
-        source = self.links.resolve(picture.source)
-        if source is None or source.startswith("mailto:"):
-            return escape(picture.alternative)
-        return f'<img src="{escape(source)}" alt="{escape(picture.alternative)}">'
+    def _button(self, anchor: str) -> str:
+        cell = f'<td class="press">{anchor}</td>'
+        return f'<table class="action" role="presentation" cellspacing="0"><tr>{cell}</tr></table>'
 
-    def _listing(self, listing: Listing) -> str:
+    def _listing(self, listing: Listing, level: int) -> str:
         tag = "ol" if listing.ordered else "ul"
         start = f' start="{listing.start}"' if listing.ordered and listing.start != 1 else ""
-        items = "".join(f"<li>{self._item(item)}</li>" for item in listing.items)
-        return f"<{tag}{start}>{items}</{tag}>"
+        tasks = ' class="tasks"' if any(item.done is not None for item in listing.items) else ""
+        items = "".join(f"<li>{self._item(item, level)}</li>" for item in listing.items)
+        return f"<{tag}{start}{tasks}>{items}</{tag}>"
 
-    def _item(self, blocks: tuple[Block, ...]) -> str:
-        """Write a list's item; one of a single paragraph without the paragraph's own space."""
-        match blocks:
-            case (Paragraph() as only,):
-                return self.inlines(only.inlines)
-        return self.blocks(blocks)
+    def _item(self, item: Item, level: int) -> str:
+        """Write a list's item; its first paragraph without the paragraph's own space where it is the only one."""
+        mark = "" if item.done is None else f"{self.wording.task(done=item.done)} "
+        match item.blocks:
+            case (Paragraph() as first, *rest) if all(isinstance(block, Listing) for block in rest):
+                return mark + self.write.line(first.inlines) + self.blocks(rest, level)
+        return mark + self.blocks(item.blocks, level)
 
-    def _figures(self, table: Table) -> str:
-        head = "".join(
-            self._cell('th scope="col"', cell, how) for cell, how in zip(table.head, table.alignments, strict=True)
-        )
-        rows = "".join(
-            "<tr>"
-            + "".join(self._cell("td", cell, how) for cell, how in zip(row, table.alignments, strict=True))
-            + "</tr>"
-            for row in table.rows
-        )
-        return f'<table class="figures" width="100%"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    def _box(self, kind: str, title: str, inner: str) -> str:
+        # A table, since Outlook pads nothing else.
+        cell = f'<td class="{kind}"><p class="head">{title}</p>{inner}</td>'
+        return f'<table class="box" role="presentation" width="100%" cellspacing="0"><tr>{cell}</tr></table>'
 
-    def _row(self, tag: str, cells: tuple[Inlines, ...], table: Table) -> str:
-        aligned = zip(cells, table.alignments, strict=True)
-        return "<tr>" + "".join(self._cell(tag, cell, alignment) for cell, alignment in aligned) + "</tr>"
-
-    def _cell(self, tag: str, inlines: Inlines, alignment: str) -> str:
-        align = f' align="{alignment}"' if alignment in {"center", "right"} else ""
-        return f"<{tag}{align}>{self.inlines(inlines)}</{tag.split(maxsplit=1)[0]}>"
-
-    def _cards(self, table: Table) -> str:
-        return "".join(self._card(table, row) for row in table.rows)
-
-    def _card(self, table: Table, row: tuple[Inlines, ...]) -> str:
-        """Write a row as a heading and labelled paragraphs: stacked by nature, side by side where there is room.
-
-        The conditional comments give Outlook, which knows neither inline-blocks nor media queries, a table instead.
-        """
-        labelled = [(label, cell) for label, cell in zip(table.head[1:], row[1:], strict=True) if cell]
-        side_by_side = len(labelled) > 1
-        kind = "cell side" if side_by_side else "cell"
-        cells = [self._labelled(kind, label, cell) for label, cell in labelled]
-        body = _ghost_table(cells) if side_by_side else "".join(cells)
-        return f'<h3 class="card">{self.inlines(row[0])}</h3>{body}'
-
-    def _labelled(self, kind: str, label: Inlines, cell: Inlines) -> str:
-        return f'<p class="{kind}"><span class="label">{self.inlines(label)}</span><br>{self.inlines(cell)}</p>'
+    def _teaser(self, teaser: Teaser) -> str:
+        words = f"<p>{escape(teaser.words)}</p>" if teaser.words else ""
+        amount = f'<p class="quiet">{escape(self.wording.missing(teaser))}</p>'
+        anchor = self.write.anchor(self.wording.upgrade_url, escape(self.wording.words["upgrade"]), "button")
+        button = self._button(anchor) if self.wording.upgrade_url else ""
+        return self._box("teaser", f"🔒 {escape(self.wording.for_plans(teaser))}", words + amount + button)
 
 
-def _ghost_table(cells: list[str]) -> str:
-    """Put cells two to a row into a table that only Outlook sees."""
-    pieces = ['<!--[if mso]><table class="ghost" width="100%"><tr><td width="50%" valign="top"><![endif]-->', cells[0]]
-    for number, cell in enumerate(cells[1:], start=1):
-        between = "</td><td" if number % 2 else "</td></tr><tr><td"
-        pieces += [f'<!--[if mso]>{between} width="50%" valign="top"><![endif]-->', cell]
-    return "".join([*pieces, "<!--[if mso]></td></tr></table><![endif]-->"])
+def _runs_on(block: Block, after: Block | None) -> bool:
+    """Tell whether the last card of a table would swallow what comes after it."""
+    is_divided = after is None or isinstance(after, Heading | Rule | Callout | Sponsor | Teaser)
+    return isinstance(block, Table) and is_cards(block) and not is_divided
+
+
+def _is_space(one: object) -> bool:
+    return isinstance(one, Break) or (isinstance(one, Text) and not one.text.strip())

@@ -6,10 +6,15 @@ HTML never passes through it. A comment stands in its place, and is replaced aft
 
 from collections.abc import Sequence
 
+from lxml import etree
 from mjml import mjml2html
 from premailer import Premailer
 
-from newsletter.errors import NewsletterError
+from newsletter.errors import Misconfigured, NewsletterError
+
+
+class BadMJML(Misconfigured):
+    """The template does not give a mail."""
 
 
 #: What mrml writes of its own that every mail would carry for nothing: 2.5 kB once premailer has inlined it.
@@ -30,19 +35,22 @@ def to_mail_html(mjml: str, fragments: Sequence[str]) -> str:
     """Compile MJML, fill its slots with HTML, and inline the styles. The same input gives the same bytes.
 
     Raises:
-        NewsletterError: The MJML cannot be compiled, or a slot is not there exactly once.
+        BadMJML: The MJML cannot be compiled, or a slot is not there exactly once.
+        NewsletterError: mrml writes something else than it did.
     """
     try:
+        # mrml says nothing of a tag that is closed by another name.
+        etree.fromstring(mjml, etree.XMLParser(resolve_entities=False))
         html: str = mjml2html(mjml, fonts={})
-    except ValueError as error:
-        raise NewsletterError(f"the mail's template is no valid MJML: {error}") from None
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise BadMJML(f"it gives no valid MJML: {error}") from None
     for ours, theirs in _HEAVY:
         if ours not in html:
             raise NewsletterError(f"mrml no longer writes {ours!r}: look at what the mails carry now")
         html = html.replace(ours, theirs, 1)
     for number, fragment in enumerate(fragments):
-        if html.count(slot(number)) != 1:
-            raise NewsletterError(f"the mail's template must hold slot {number} exactly once")
+        if html.count(slot(number)) != bool(fragment):
+            raise BadMJML("it must hold each of `slots`, and `footer`, exactly once")
         html = html.replace(slot(number), fragment)
     return _inline(html)
 

@@ -1,29 +1,54 @@
-"""Tables: which form a table takes, by its content. Pure; HTML and text both ask here.
+"""Tables on the page: how figures share the width and are aligned, and what a card's heading is. Pure."""
 
-*Figures* are short cells in few columns and stay a table. Everything else becomes *cards*, one a row: a table of long
-cells is three narrow columns of text on a phone.
-"""
-
-from unicodedata import east_asian_width
+import re
 
 from newsletter.issues.blocks import Table
-from newsletter.issues.inline import plain
+from newsletter.issues.inline import Inline, Inlines, Link, plain, walk
+from newsletter.issues.table_forms import width_of
 
 
-#: Columns that still fit beside each other at 320 px.
-MOST_COLUMNS = 4
-#: Characters of a cell that still read well in a quarter of a phone's width; a CJK character counts double.
-LONGEST_CELL = 24
+#: No column of figures is narrower, in percent; nor does one take more than its share below makes sense.
+NARROWEST = 14
+_NUMBER = re.compile(
+    r"^[~≈约<>≤≥]?\s*[-+−±▲▼↑↓]?\s*(?:[$€£¥￥₩]|US\$|HK\$|RMB|USD|CNY)?\s*[-+−]?\d[\d,.\s]*"
+    r"(?:\s*[%‰％x×]|\s*(?:pp|bp|bps|k|K|M|B|T|w|万|亿|万亿|千|元|美元|万元|亿元|亿美元|万美元|倍|个|家|人|天|分))?$"
+)
+_NOTHING = {"", "-", "–", "—", "n/a", "N/A", "/", "…"}
 
 
-def is_cards(table: Table) -> bool:
-    """Tell whether a table is shown as cards."""
-    if len(table.head) == 1:
-        return False
-    cells = [cell for row in table.rows for cell in row]
-    return len(table.head) > MOST_COLUMNS or any(width_of(plain(cell)) > LONGEST_CELL for cell in cells)
+def shares(table: Table) -> tuple[int, ...]:
+    """Share the width among columns of figures by their widest cells, in percent; together 100."""
+    widest = [max(width_of(plain(cell)) for cell in column) + 2 for column in zip(table.head, *table.rows, strict=True)]
+    count = len(widest)
+    floor = min(NARROWEST, 100 // count)
+    spare = 100 - floor * count
+    given = [floor + spare * width // sum(widest) for width in widest]
+    return (given[0] + 100 - sum(given), *given[1:])
 
 
-def width_of(text: str) -> int:
-    """Tell how wide a text is in columns of a terminal: a wide character counts double (Unicode TR 11)."""
-    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
+def alignments(table: Table) -> tuple[str, ...]:
+    """Say how each column is aligned: as its author said, else numbers to the right."""
+    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.head)
+    return tuple(
+        said or ("right" if number and _is_numbers(column) else "")
+        for number, (said, column) in enumerate(zip(table.alignments, columns, strict=True))
+    )
+
+
+def _is_numbers(column: tuple[Inlines, ...]) -> bool:
+    said = [text for cell in column if (text := plain(cell).strip()) not in _NOTHING]
+    return bool(said) and all(_NUMBER.match(text) for text in said)
+
+
+def heading_target(cell: Inlines) -> str:
+    """Give where a card's heading leads as a whole: the only target of its cell, or nothing."""
+    targets = {one.target for one in walk(cell) if isinstance(one, Link)}
+    return targets.pop() if len(targets) == 1 else ""
+
+
+def without_links(inlines: Inlines) -> Inlines:
+    """Give a line with the texts of its links in their place, for a heading that leads somewhere as a whole."""
+    flat: list[Inline] = []
+    for one in inlines:
+        flat += without_links(one.children) if isinstance(one, Link) else [one]
+    return tuple(flat)

@@ -3,14 +3,40 @@
 Links are numbered where they stand and listed at the end of their section, so that lines stay readable.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from newsletter.issues.blocks import Block, Code, Heading, Image, Listing, Paragraph, Quote, Rule, Table
+from newsletter.errors import NewsletterError
+from newsletter.issues.blocks import (
+    Block,
+    Callout,
+    Code,
+    Heading,
+    Image,
+    Item,
+    Listing,
+    Paragraph,
+    Quote,
+    Restricted,
+    Rule,
+    Sponsor,
+    Table,
+    Teaser,
+)
 from newsletter.issues.document import Section
-from newsletter.issues.inline import Break, CodeSpan, Inline, Inlines, Link, Picture, Text
+from newsletter.issues.fields import target_of
+from newsletter.issues.inline import Break, CodeSpan, Field, Footnote, Inline, Inlines, Link, Picture, Text
+from newsletter.issues.table_forms import is_cards, width_of
+from newsletter.rendering.callouts import gathered
+from newsletter.rendering.footnotes import Note
 from newsletter.rendering.links import Links
-from newsletter.rendering.tables import is_cards, width_of
+from newsletter.rendering.personalisation import Place, Tags
+from newsletter.rendering.tables import heading_target, without_links
+from newsletter.rendering.wording import Wording
+
+
+#: A heading's underline is no longer than this, in columns.
+LONGEST_UNDERLINE = 40
 
 
 @dataclass
@@ -18,32 +44,47 @@ class TextPart:
     """Writes plain text; remembers the links it met, since they are numbered through the whole mail."""
 
     links: Links
+    tags: Tags
+    notes_by_label: Mapping[str, Note]
+    wording: Wording
     _numbers: dict[str, int] = field(default_factory=dict)
     _unlisted: list[str] = field(default_factory=list)
 
     def section(self, section: Section) -> str:
         """Write a section: its heading, its text, and the links that are new in it."""
-        heading = self._line(section.heading)
         blocks = list(section.blocks)
         while blocks and isinstance(blocks[-1], Rule):
             blocks.pop()
-        underlined = f"{heading}\n{'=' * min(width_of(heading), 40)}" if heading else ""
-        text = "\n\n".join(filter(None, (underlined, self.blocks(blocks))))
+        return self._headed(self._line(section.heading), self.blocks(blocks))
+
+    def notes(self) -> str:
+        """Write the footnotes; nothing where there are none."""
+        notes = self.notes_by_label.values()
+        written = [_indent(self.blocks(note.blocks), f"({note.number}) ", "    ") for note in notes]
+        return self._headed(str(self.wording.words["notes"]), "\n".join(written)) if written else ""
+
+    def _headed(self, heading: str, text: str) -> str:
+        underlined = f"{heading}\n{'=' * min(width_of(heading), LONGEST_UNDERLINE)}" if heading else ""
         listed = "\n".join(f"[{self._numbers[target]}] {target}" for target in self._unlisted)
         self._unlisted.clear()
-        return f"{text}\n\n{listed}" if listed else text
+        return "\n\n".join(filter(None, (underlined, text, listed)))
 
     def blocks(self, blocks: Iterable[Block]) -> str:
         """Write blocks with an empty line between them."""
-        return "\n\n".join(filter(None, (self.block(block) for block in blocks)))
+        shown = gathered(blocks, self.wording.risk_labels)
+        return "\n\n".join(filter(None, (self.block(block) for block in shown)))
 
     def block(self, block: Block) -> str:
-        """Write one block."""
+        """Write one block.
+
+        Raises:
+            NewsletterError: It is restricted: the document was not cut for a plan.
+        """
         match block:
             case Paragraph():
                 return self.inlines(block.inlines)
             case Heading():
-                return f"# {self._line(block.inlines)}"
+                return f"# {words}" if (words := self._line(block.inlines)) else ""
             case Listing():
                 return self._listing(block)
             case Table():
@@ -53,9 +94,18 @@ class TextPart:
             case Code():
                 return _indent(block.text, "    ", "    ")
             case Image():
-                return self._picture(block.picture)
+                words = self._picture(block.picture)
+                return self._linked(block.target, words or self._file(block.picture)) if block.target else words
             case Rule():
                 return "* * *"
+            case Callout():
+                return self._box(self._line(block.title) or self.wording.callout(block.kind), self.blocks(block.blocks))
+            case Sponsor():
+                return self._box(self.wording.sponsor(block), self.blocks(block.blocks))
+            case Teaser():
+                return self._teaser(block)
+            case Restricted():
+                raise NewsletterError("a document must be cut for a plan before it is rendered")
 
     def inlines(self, inlines: Inlines) -> str:
         """Write what stands in a line."""
@@ -71,48 +121,79 @@ class TextPart:
             case Break():
                 return "\n"
             case Link():
-                return self._numbered(one)
+                return self._linked(one.target, "".join(self._inline(child) for child in one.children), one)
             case Picture():
                 return self._picture(one)
+            case Field():
+                return self.tags.write(one, Place.text)
+            case Footnote():
+                return f"({self.notes_by_label[one.label].number})"
             case _:
                 return "".join(self._inline(child) for child in one.children)
 
-    def _numbered(self, link: Link) -> str:
-        inner = "".join(self._inline(child) for child in link.children)
-        target = self.links.resolve(link.target)
-        if not target or not inner:
+    def _linked(self, target: str, inner: str, link: Link | None = None) -> str:
+        own = target_of(target)
+        resolved = self.tags.write(own, Place.text) if own else self.links.resolve(target)
+        if not inner and link:
+            # A picture without words is a link in the HTML, so it is one here.
+            inner = next((self._file(one) for one in link.children if isinstance(one, Picture)), "")
+        if not resolved or not inner or resolved in {inner, f"mailto:{inner}"}:
             return inner
-        if target == inner:
-            return inner
-        if target not in self._numbers:
-            self._numbers[target] = len(self._numbers) + 1
-            self._unlisted.append(target)
-        return f"{inner} [{self._numbers[target]}]"
+        if resolved not in self._numbers:
+            self._numbers[resolved] = len(self._numbers) + 1
+            self._unlisted.append(resolved)
+        return f"{inner} [{self._numbers[resolved]}]"
 
     def _picture(self, picture: Picture) -> str:
         return f"[{picture.alternative}]" if picture.alternative else ""
 
+    def _file(self, picture: Picture) -> str:
+        return f"[{picture.source.rsplit('/', maxsplit=1)[-1][:40]}]"
+
     def _listing(self, listing: Listing) -> str:
         marks = (f"{listing.start + number}. " if listing.ordered else "- " for number in range(len(listing.items)))
-        items = [
-            _indent(self.blocks(item), mark, " " * len(mark)) for mark, item in zip(marks, listing.items, strict=True)
-        ]
-        return "\n".join(items)
+        return "\n".join(self._item(mark, item) for mark, item in zip(marks, listing.items, strict=True))
+
+    def _item(self, mark: str, item: Item) -> str:
+        done = "" if item.done is None else f"{self.wording.task(done=item.done)} "
+        # A list in a list stands close to its item.
+        inner = "\n".join(filter(None, (self.block(block) for block in item.blocks)))
+        return _indent(done + inner, mark, " " * len(mark))
 
     def _table(self, table: Table) -> str:
+        if not table.rows:
+            return " · ".join(self._line(cell) for cell in table.head if cell)
         if not is_cards(table):
-            rows = (table.head, *table.rows)
-            return "\n".join(" | ".join(self._line(cell) for cell in row) for row in rows)
-        return "\n\n".join(self._card(table, row) for row in table.rows)
+            return "\n".join(filter(None, (self._figures(table, row) for row in table.rows)))
+        return "\n\n".join(filter(None, (self._card(table, row) for row in table.rows)))
+
+    def _figures(self, table: Table, row: tuple[Inlines, ...]) -> str:
+        """Write a row of figures in a line: columns would not stand below one another in a reader's own font."""
+        cells = self._labelled(table, row)
+        return f"- {' · '.join([self._line(row[0]), *cells] if row[0] else cells)}" if row[0] or cells else ""
 
     def _card(self, table: Table, row: tuple[Inlines, ...]) -> str:
-        lines = [f"■ {self._line(row[0])}"]
-        for label, cell in zip(table.head[1:], row[1:], strict=True):
-            if value := self._line(cell):
-                lines.append(f"{self._line(label)}: {value}")
-        return "\n".join(lines)
+        heading = [f"■ {self._heading(row[0])}"] if row[0] else []
+        return "\n".join([*heading, *self._labelled(table, row)])
+
+    def _labelled(self, table: Table, row: tuple[Inlines, ...]) -> list[str]:
+        pairs = ((self._line(label), self._line(cell)) for label, cell in zip(table.head[1:], row[1:], strict=True))
+        return [f"{label}: {value}" if label else value for label, value in pairs if value]
+
+    def _heading(self, cell: Inlines) -> str:
+        target = heading_target(cell)
+        words = " ".join("".join(self._inline(one) for one in without_links(cell)).split())
+        return self._linked(target, words) if target else self._line(cell)
+
+    def _box(self, title: str, inner: str) -> str:
+        return _indent("\n\n".join(filter(None, (f"[{title}]", inner))), "| ", "| ")
+
+    def _teaser(self, teaser: Teaser) -> str:
+        upgrade = self._linked(self.wording.upgrade_url, str(self.wording.words["upgrade"]))
+        said = (teaser.words, self.wording.missing(teaser), upgrade if self.wording.upgrade_url else "")
+        return self._box(self.wording.for_plans(teaser), "\n".join(filter(None, said)))
 
 
 def _indent(text: str, first: str, rest: str) -> str:
     lines = text.split("\n")
-    return "\n".join([first + lines[0], *((rest + line).rstrip() for line in lines[1:])])
+    return "\n".join([(first + lines[0]).rstrip(), *((rest + line).rstrip() for line in lines[1:])])

@@ -1,17 +1,28 @@
-"""Themes: the templates, styles and words a mail is made with, loaded once from the templates folder."""
+"""Themes: the templates, styles, colours and words a mail is made with; ours, with an operator's folder laid over them.
 
-from collections.abc import Mapping
+A file of the operator's folder takes the place of ours of the same name; ``theme.yaml`` and ``words.yaml`` only need to
+say what is different. What is broken is told with file and line, before a mail is made with it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import tinycss2
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from jinja2.exceptions import TemplateError
+from lxml import etree
 
 from newsletter.errors import Misconfigured
+from newsletter.rendering.colours import is_colour, on, readable
 
 
 LANGUAGES = ("zh", "en")
+_TEMPLATES = ("issue.mjml.j2", "issue.txt.j2", "issue.css.j2")
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -20,40 +31,167 @@ class Theme:
 
     Attributes:
         environment: Templates for MJML, with everything escaped unless a template says otherwise.
-        css: The styles of a mail's text; inlined, but for its media queries.
+        unescaped: The same for plain text and styles.
+        style: Fonts, and colours for light and dark.
         words: What the mail itself says, by language and name.
     """
 
     environment: Environment
-    css: str
-    words: Mapping[str, Mapping[str, str]]
+    unescaped: Environment
+    style: Mapping[str, Any]
+    words: Mapping[str, Mapping[str, Any]]
 
-    def words_for(self, locale: str) -> Mapping[str, str]:
+    def words_for(self, locale: str) -> Mapping[str, Any]:
         """Give the words in a locale's language; English where the theme does not speak it."""
         language = locale.split("-", maxsplit=1)[0].lower()
         return self.words.get(language, self.words["en"])
 
+    def fill(self, template: str, **values: Any) -> str:
+        """Fill a template; one of plain text or styles without escaping.
 
-def load_theme(folder: Path) -> Theme:
-    """Load the theme from a folder of templates.
+        Raises:
+            Misconfigured: It cannot be filled; the sentence names file and line.
+        """
+        environment = self.environment if template.endswith(".mjml.j2") else self.unescaped
+        try:
+            return environment.get_template(template).render(**values)
+        except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+            raise Misconfigured(f"the theme is broken: {_where(error, template)}: {error}") from error
+
+    def look(self, brand_color: str = "") -> Mapping[str, Any]:
+        """Give fonts and colours, with a publication's own accent and the shades of it in which text reads."""
+        light, dark = dict(self.style["light"]), dict(self.style["dark"])
+        for colours in (light, dark):
+            accent = brand_color or colours["accent"]
+            shade = readable(accent, colours["paper"])
+            colours |= {"accent": accent if colours is light else shade, "accent_text": shade}
+            colours["on_accent"] = on(colours["accent"])
+        return {**self.style, "light": light, "dark": dark}
+
+    def css(self, brand_color: str = "") -> str:
+        """Give the styles of a mail's text; inlined, but for their media queries."""
+        return self.fill("issue.css.j2", look=self.look(brand_color))
+
+    def explain(self, template: str, mistake: str) -> Misconfigured:
+        """Say where a template that gave no valid MJML is not well-formed."""
+        source, file, _ = self.environment.loader.get_source(self.environment, template)  # type: ignore[union-attr]
+        blank = _JINJA.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), source)
+        try:
+            etree.fromstring(blank.encode(), etree.XMLParser(resolve_entities=False))
+        except etree.XMLSyntaxError as error:
+            return Misconfigured(f"the theme is broken: {file}, line {error.lineno}: {error.msg}")
+        return Misconfigured(f"the theme is broken: {file}: {mistake}")
+
+
+def load_theme(folder: Path, overrides: Path | None = None) -> Theme:
+    """Load the theme from our folder of templates, with an operator's folder laid over it.
 
     Raises:
         Misconfigured: A file is missing or broken; the sentence names file and line.
     """
-    mail = folder / "email"
+    ours, theirs = folder / "email", overrides / "email" if overrides else None
+    if overrides and not (theirs and theirs.is_dir()):
+        raise Misconfigured(f"{overrides} holds no folder `email`: put issue.css.j2, theme.yaml and the like there")
+    folders = [one for one in (theirs, ours) if one]
     environment = Environment(
-        loader=FileSystemLoader(mail), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=ChoiceLoader([FileSystemLoader(one) for one in folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     try:
-        for name in ("issue.mjml.j2", "issue.txt.j2"):
+        for name in _TEMPLATES:
             environment.get_template(name)
-        css = (mail / "issue.css").read_text(encoding="utf-8")
-        words = yaml.safe_load((mail / "words.yaml").read_text(encoding="utf-8"))
     except TemplateError as error:
-        where = f"{getattr(error, 'filename', None) or mail}, line {getattr(error, 'lineno', '?')}"
-        raise Misconfigured(f"the theme is broken: {where}: {error.message or error}") from None
-    except (OSError, yaml.YAMLError) as error:
-        raise Misconfigured(f"the theme in {mail} cannot be read: {error}") from None
+        raise Misconfigured(f"the theme is broken: {_where(error, str(ours))}: {error.message or error}") from None
+    words = _merged("words.yaml", folders)
     if missing := [language for language in LANGUAGES if language not in words]:
-        raise Misconfigured(f"{mail / 'words.yaml'} has no words in: {', '.join(missing)}")
-    return Theme(environment, css, words)
+        raise Misconfigured(f"{ours / 'words.yaml'} has no words in: {', '.join(missing)}")
+    theme = Theme(environment, environment.overlay(autoescape=False), _merged("theme.yaml", folders), words)
+    _check_colours(theme.style, folders)
+    _check_css(theme, folders)
+    return theme
+
+
+def _merged(name: str, folders: list[Path]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for folder in reversed(folders):
+        file = folder / name
+        if folder is folders[-1] or file.exists():
+            merged = _laid_over(merged, _read_yaml(file), file)
+    return merged
+
+
+def _laid_over(ours: Mapping[str, Any], theirs: Mapping[str, Any], file: Path, path: str = "") -> dict[str, Any]:
+    """Lay values over values, level by level; a name that we do not have is a mistake."""
+    merged = dict(ours)
+    for name, value in theirs.items():
+        if ours and path and name not in ours:
+            raise Misconfigured(f"{file}: nothing is called {path}{name}; there is: {', '.join(map(str, ours))}")
+        mine = ours.get(name)
+        if isinstance(mine, Mapping) != isinstance(value, Mapping) and mine is not None:
+            raise Misconfigured(f"{file}: {path}{name} must be {'names with values' if mine else 'one value'}")
+        merged[name] = _laid_over(mine or {}, value, file, f"{path}{name}.") if isinstance(value, Mapping) else value
+    return merged
+
+
+def _read_yaml(file: Path) -> Mapping[str, Any]:
+    try:
+        read = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise Misconfigured(f"{file}{line}: {getattr(error, 'problem', None) or error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"the theme's {file} cannot be read: {error}") from None
+    if not isinstance(read, dict):
+        raise Misconfigured(f"{file}, line 1: it must hold lines of `name: value`")
+    return read
+
+
+def _check_colours(style: Mapping[str, Any], folders: list[Path]) -> None:
+    for scheme in ("light", "dark"):
+        for name, value in style[scheme].items():
+            if not is_colour(str(value)):
+                file = _file("theme.yaml", folders)
+                raise Misconfigured(f"{file}: {scheme}.{name} is no colour as #rrggbb: {value!r}")
+
+
+def _check_css(theme: Theme, folders: list[Path]) -> None:
+    """Refuse styles that cannot be read: inlining would leave them out without a word."""
+    theme.css()
+    source, _, _ = theme.environment.loader.get_source(theme.environment, "issue.css.j2")  # type: ignore[union-attr]
+    # Values of the template stand for words of the same length, so that the lines stay its own.
+    css = _JINJA.sub(
+        lambda match: re.sub(r"[^\n]", " " if match[0].startswith(("{%", "{#")) else "x", match[0]), source
+    )
+    for mistake in _css_mistakes(tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True)):
+        file = _file("issue.css.j2", folders)
+        raise Misconfigured(f"the theme is broken: {file}, line {mistake.source_line}: {mistake.message}")
+
+
+def _css_mistakes(nodes: Iterable[Any]) -> Iterator[Any]:
+    for node in nodes:
+        if node.type == "error":
+            yield node
+        elif getattr(node, "content", None):
+            inner = tinycss2.parse_blocks_contents(node.content, skip_comments=True, skip_whitespace=True)
+            yield from _css_mistakes(inner)
+
+
+def _file(name: str, folders: list[Path]) -> Path:
+    return next((folder / name for folder in folders if (folder / name).exists()), folders[-1] / name)
+
+
+def _where(error: Exception, template: str) -> str:
+    """Say where in a template an error arose: a syntax error knows, any other is found in its traceback."""
+    if (line := getattr(error, "lineno", None)) is not None:
+        return f"{getattr(error, 'filename', None) or template}, line {line}"
+    found, trace = template, error.__traceback__
+    while trace:
+        name = trace.tb_frame.f_code.co_filename
+        if name.endswith(".j2"):
+            found = f"{name}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return found

@@ -5,9 +5,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from newsletter.composition import Service
+from newsletter.composition import Service, shipped
 from newsletter.database import is_reachable
-from newsletter.web import leaving
+from newsletter.web import leaving, reading
 from newsletter.web.pages import load_pages
 
 
@@ -18,8 +18,9 @@ def create_app(service: Service) -> FastAPI:
     """Build the application over the parts that the composition chose."""
     app = FastAPI(title="newsletter", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service = service
-    app.state.pages = load_pages(service.templates, live=service.live)
+    app.state.pages = load_pages(shipped("templates"), live=service.live)
     app.include_router(leaving.router)
+    app.include_router(reading.router)
     app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"])
     app.add_api_route("/readyz", _readyz, methods=["GET", "HEAD"])
     app.add_exception_handler(SQLAlchemyError, _try_again)

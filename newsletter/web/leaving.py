@@ -12,7 +12,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from newsletter.composition import Service
 from newsletter.publications import publication_by_id
-from newsletter.web.pages import PAGE_HEADERS, Pages
+from newsletter.web.pages import PAGE_HEADERS, Pages, pages_of, service_of
 from subscribers.actors import READER
 from subscribers.addresses import mask
 from subscribers.leaving import LeavingChannel, leave
@@ -26,16 +26,6 @@ router = APIRouter()
 #: multipart/form-data and MAY send urlencoded (RFC 8058 §3.2), and some send an empty body.
 FROM_PAGE = b"from=page"
 BODY_LIMIT = 10_000
-
-
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
-
-
-def _pages(request: Request) -> Pages:
-    pages: Pages = request.app.state.pages
-    return pages
 
 
 async def _pressed_on_page(request: Request) -> bool:
@@ -52,8 +42,8 @@ async def _pressed_on_page(request: Request) -> bool:
 def show_leaving(
     request: Request,
     unsubscribe_id: str,
-    service: Annotated[Service, Depends(_service)],
-    pages: Annotated[Pages, Depends(_pages)],
+    service: Annotated[Service, Depends(service_of)],
+    pages: Annotated[Pages, Depends(pages_of)],
 ) -> Response:
     """Show what would be left, and one button. Changes nothing."""
     with service.database.reading() as session:
@@ -70,8 +60,8 @@ def do_leave(
     request: Request,
     unsubscribe_id: str,
     pressed_on_page: Annotated[bool, Depends(_pressed_on_page)],
-    service: Annotated[Service, Depends(_service)],
-    pages: Annotated[Pages, Depends(_pages)],
+    service: Annotated[Service, Depends(service_of)],
+    pages: Annotated[Pages, Depends(pages_of)],
 ) -> Response:
     """Unsubscribe. Twice is fine; the answer says what is true."""
     channel = LeavingChannel.page if pressed_on_page else LeavingChannel.one_click

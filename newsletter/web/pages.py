@@ -10,6 +10,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from newsletter.composition import Service
+
 
 #: No script, nothing from elsewhere, no referrer to take the link along, nothing kept, nothing indexed.
 PAGE_HEADERS = {
@@ -41,6 +43,18 @@ class Pages:
         page = self.environment.get_template(f"pages/{name}.html.j2")
         html = page.render(t=self.words[language], language=language, live=self.live, **values)
         return HTMLResponse(html, status_code=status, headers=PAGE_HEADERS)
+
+
+def service_of(request: Request) -> Service:
+    """Give the parts of the installation to a route."""
+    service: Service = request.app.state.service
+    return service
+
+
+def pages_of(request: Request) -> Pages:
+    """Give the pages to a route."""
+    pages: Pages = request.app.state.pages
+    return pages
 
 
 def load_pages(templates: Path, *, live: bool) -> Pages:

@@ -1,11 +1,11 @@
 """A real Chromium: the system's. Where none can be had the tests are named as not run, and fail under CI."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.referees.tools import command
 
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -23,11 +23,7 @@ FLAGS = [
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium for the browser tests")
-        pytest.skip("browser tests not run: no Chromium on this machine")
+    path = command(*NAMES)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

@@ -1,13 +1,10 @@
 """Bad input gets a sentence that says what, where and how to mend it, exit 1 or 2, and nothing half-done."""
 
 import socket
-import sys
-from dataclasses import dataclass
 
 import pytest
 from sqlmodel import select
 
-from newsletter.cli import main
 from newsletter.database import Database
 from newsletter.delivery.models import Mailing
 from newsletter.issues.models import Issue
@@ -28,37 +25,6 @@ PUBLICATION = [
     "--postal-address",
     "示例路 1 号",
 ]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command did."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run a command in an empty folder, as an operator would, though in this process: starting one takes seconds."""
-
-    def run(*words, **environment):
-        with monkeypatch.context() as patched:
-            patched.chdir(tmp_path)
-            patched.setattr(sys, "argv", ["newsletter", *words])
-            for name, value in environment.items():
-                patched.setenv(name, value)
-            try:
-                main()
-            except SystemExit as end:
-                code = int(end.code or 0)
-            else:
-                code = 0
-        printed = capsys.readouterr()
-        return Answer(code, printed.out, " ".join(printed.err.split()))
-
-    return run
 
 
 @pytest.fixture

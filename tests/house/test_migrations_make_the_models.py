@@ -1,15 +1,21 @@
 """What the migrations make and what the models say are the same tables, on both databases."""
 
+from datetime import UTC, datetime
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, Table
 from sqlmodel import SQLModel
 
 from newsletter.database import Database
 from newsletter.delivery import models as _delivery  # noqa: F401 - registers its tables
+from newsletter.delivery.models import Variant
+from newsletter.delivery.variants import substitutions_of
 from newsletter.errors import Misconfigured
 from newsletter.issues import models as _issues  # noqa: F401 - the same
 from newsletter.migrations import migrate, require_current
+from newsletter.rendering.personalisation import ReaderValues, values_by_tag
 
 
 #: People's tables know no publications: these foreign keys are made by the migration alone.
@@ -62,4 +68,39 @@ def test_an_orphan_that_a_migration_leaves_undoes_it(tmp_path):
         driver.execute("INSERT INTO plan_inclusion VALUES (1, 2)")
     with pytest.raises(Misconfigured, match="2 foreign keys"):
         migrate(store)
+    store.close()
+
+
+def test_a_variant_of_an_older_store_keeps_its_tags(tmp_path):
+    """A mailing that was under way when the service was upgraded goes on with the tags its mail already holds."""
+    store = Database(f"sqlite:///{tmp_path}/older.db")
+    assert migrate(store, to="0001") == "0001"
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    made = {"created_at": now, "created_by": "x"}
+    rows = {
+        "publication": {"code": "w", "name": "n", "sender": "s", "reply_to": "", "site_url": "", "postal_address": ""}
+        | {"time_zone": "UTC", "locale": "en", "created_at": now},
+        "plan": {"publication_id": 1, "code": "free", "name": "", "position": 0, "created_at": now},
+        "issue": {"publication_id": 1, "title": "t", **made},
+        "revision": {"issue_id": 1, "number": 1, "source": "s", "sha256": "h", **made},
+        "mailing": {"publication_id": 1, "issue_id": 1, "revision_id": 1, "state": "running", "state_reason": ""}
+        | {"due_at": now, "again": False, "live": False, "freeze_until": 0, "freeze_cursor": 0}
+        | {"candidates": 0, "recipients": 0, **made},
+        "variant": {"mailing_id": 1, "plan_id": 1, "subject": "s", "preheader": "", "html": "h", "text": "t"}
+        | {"nonce": "abcdefabcdef", "nameless": "reader", "sha256": "x"},
+    }
+    with store.writer.connect() as connection, connection.begin():
+        for name, row in rows.items():
+            table = Table(name, MetaData(), autoload_with=connection)
+            known = {column: value for column, value in row.items() if column in table.columns}
+            connection.execute(table.insert().values(id=1, **known))
+    migrate(store)
+    with store.reading() as session:
+        substitutions = substitutions_of(session.get_one(Variant, 1))
+    filled = values_by_tag(substitutions, ReaderValues("", "https://n.example.com/u/x", "", ""))
+    assert filled == {
+        "-abcdefabcdef.name.html-": "reader",
+        "-abcdefabcdef.name.text-": "reader",
+        "-abcdefabcdef.unsubscribe-": "https://n.example.com/u/x",
+    }
     store.close()

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.errors import BadIssue, Refused
-from newsletter.issues.access import ReaderPlan, cut, may_receive, unknown_plans
+from newsletter.errors import BadIssue
 from newsletter.issues.blocks import Code, Image, Listing, Paragraph, Quote, Rule, Table
 from newsletter.issues.document import decode, parse
 from newsletter.issues.inline import Link, Strong, Text, plain
@@ -128,22 +127,6 @@ def test_cells_hold_links_marks_and_escaped_pipes():
     cell = table.rows[0][0]
     assert cell[0] == Link("/x", (Text("a|b"),))
     assert Strong((Text("c"),)) in cell
-
-
-def test_raw_html_stays_text():
-    (paragraph,) = blocks("<script>alert(1)</script> <b>x</b>")
-    assert isinstance(paragraph, Paragraph)
-    assert plain(paragraph.inlines) == "<script>alert(1)</script> <b>x</b>"
-
-
-def test_a_plan_that_is_not_named_gets_nothing():
-    free, pro = ReaderPlan("free", frozenset({"free"})), ReaderPlan("pro", frozenset({"pro", "free"}))
-    for_pro, for_all = parse("---\nplans: [pro]\n---\n# 标题"), parse("# 标题")
-    assert [may_receive(for_pro, plan) for plan in (free, pro)] == [False, True]
-    assert [may_receive(for_all, plan) for plan in (free, pro)] == [True, True]
-    with pytest.raises(Refused, match="free"):
-        cut(for_pro, free)
-    assert unknown_plans(parse("---\nplans: [pro, gold]\n---\n# 标题"), {"free", "pro"}) == ("gold",)
 
 
 @given(st.text(max_size=200))

@@ -3,35 +3,25 @@
 import html as html_module
 import json
 import re
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsletter.errors import BadIssue, Misconfigured
-from newsletter.issues.access import ReaderPlan
+from newsletter.errors import BadIssue
 from newsletter.issues.blocks import Table
 from newsletter.issues.document import decode, parse
-from newsletter.issues.inline import plain
+from newsletter.issues.inline import Field, plain
+from newsletter.issues.table_forms import is_cards
 from newsletter.rendering.export import files
 from newsletter.rendering.links import Links
-from newsletter.rendering.mail import Face, Rendering, links_in, render
-from newsletter.rendering.personalisation import Place, ReaderValues, Tags, fill, substitutions
-from newsletter.rendering.tables import is_cards
-from newsletter.rendering.themes import load_theme
+from newsletter.rendering.mail import Face, links_in
+from newsletter.rendering.personalisation import Place, ReaderValues, Tags, fill, values_by_tag
+from tests.mails import READER, mail
 
 
-TEMPLATES = Path(__file__).parents[2] / "templates"
-FACE = Face("测试刊", "https://news.example.com", "示例市示例路 1 号", "zh-CN")
-FREE = ReaderPlan("free", frozenset({"free"}), "免费")
-THEME = load_theme(TEMPLATES)
-READER = ReaderValues("王小明", "https://n.example.com/u/abcdefghijklmnopqrstuv")
-
-
-def mail(source: str, face: Face = FACE) -> Rendering:
-    return render(parse(source), face, FREE, THEME)
+READ_AT = "https://example.com/"
 
 
 def visible(html: str) -> str:
@@ -62,7 +52,7 @@ def test_every_cell_and_paragraph_of_the_weekly_is_in_both_parts(weekly):
 
 def test_the_weekly_has_absolute_links_the_same_in_both_parts(weekly):
     _, rendering = weekly
-    filled = substitutions(rendering.tags, READER)
+    filled = values_by_tag(rendering.substitutions, READER)
     html_links = set(links_in(fill(rendering.html, filled)))
     text_links = set(re.findall(r"https?://\S+", fill(rendering.text, filled)))
     assert html_links == text_links
@@ -102,12 +92,12 @@ def test_the_language_is_said_on_the_page_and_on_its_wrapper():
 
 def test_both_parts_hold_the_postal_address_the_reason_and_the_way_out():
     rendering = mail("# 标题\n\n一段。")
-    filled = substitutions(rendering.tags, READER)
+    filled = values_by_tag(rendering.substitutions, READER)
     for part in (fill(rendering.html, filled), fill(rendering.text, filled)):
         assert "示例路 1 号" in part
         assert "王小明，你好" in part
         assert READER.unsubscribe_url in part
-        assert rendering.tags.nonce not in part
+        assert parse("# 标题\n\n一段。").nonce not in part
 
 
 @pytest.mark.parametrize(
@@ -136,7 +126,7 @@ def test_an_anchor_and_an_attack_are_read_as_text():
     rendering = mail("# 标题\n\n[目录](#a) 与 [点我](javascript:alert(1))")
     assert "目录" in visible(rendering.html)
     assert not any("javascript" in link for link in rendering.links)
-    assert rendering.links == ()
+    assert rendering.links == ("https://news.example.com",)
 
 
 def test_a_rule_before_a_heading_is_left_out_and_one_in_the_text_stays():
@@ -170,7 +160,7 @@ def test_a_table_takes_its_form_by_its_content(source, cards):
 
 def test_a_card_has_its_link_in_its_heading_and_each_cell_its_label():
     rendering = mail(table(["事件", "要点", "影响"], ["[甲](/a)", "要点很长很长很长很长很长很长", "影响"]))
-    assert re.search(r'<h3[^>]*><a [^>]*href="https://news.example.com/a"[^>]*>甲</a></h3>', rendering.html)
+    assert re.search(r'<h2[^>]*><a [^>]*href="https://news.example.com/a"[^>]*>甲</a></h2>', rendering.html)
     assert rendering.text.count("要点: ") == 1
     assert "■ 甲 [1]" in rendering.text
     # Outlook's table is opened once and closed once, each in a comment that is whole by itself.
@@ -188,28 +178,31 @@ def test_nothing_an_author_writes_is_a_template_or_mark_up():
 
 
 def test_an_author_cannot_write_a_tag():
-    """Also not by writing the tag of this very source's earlier rendering."""
+    """Also not by writing the tags of this very source's earlier rendering."""
     first = mail("# 标题\n\n一段。")
-    second = mail(f"# 标题\n\n{first.tags.unsubscribe_url} {first.tags.name(Place.html)}")
-    filled = substitutions(second.tags, READER)
-    assert first.tags.unsubscribe_url in fill(second.html, filled)
+    tags = " ".join(one.tag for one in first.substitutions)
+    second = mail(f"# 标题\n\n{tags}")
+    filled = values_by_tag(second.substitutions, READER)
+    assert tags in fill(second.html, filled)
     assert fill(second.html, filled).count("王小明") == 1
 
 
 @given(name=st.text(max_size=40))
 def test_a_readers_name_cannot_break_out(name):
-    tags = Tags("0123456789ab", "读者")
-    values = substitutions(tags, ReaderValues(name, "https://n.example.com/u/x"))
-    assert not set(values[tags.name(Place.html)]) & set("<>\"'\r\n")
-    assert "\n" not in values[tags.name(Place.text)]
-    assert "\r" not in values[tags.name(Place.text)]
+    tags = Tags("0123456789ab", "读者", {})
+    by_place = {place: tags.write(Field("name"), place) for place in Place}
+    values = values_by_tag(tags.made, ReaderValues(name, *["https://n.example.com/u/x"] * 3))
+    assert not set(values[by_place[Place.html]]) & set("<>\"'\r\n")
+    for place in (Place.text, Place.subject):
+        assert not set(values[by_place[place]]) & set("\r\n\t\v\f\x1c\x85\u2028\u2029\u202e")
     assert all(tags.nonce not in value for value in values.values())
+    assert all(values.values())
 
 
 def test_who_gave_no_name_is_addressed_all_the_same():
     rendering = mail("# 标题\n\n一段。")
-    filled = substitutions(rendering.tags, ReaderValues("  ", "https://n.example.com/u/x"))
-    assert "读者，你好" in fill(rendering.text, filled)
+    nobody = ReaderValues("  ", *["https://n.example.com/u/x"] * 3)
+    assert "读者，你好" in fill(rendering.text, values_by_tag(rendering.substitutions, nobody))
 
 
 def test_the_four_files_are_filled_with_samples():
@@ -218,19 +211,10 @@ def test_the_four_files_are_filled_with_samples():
     facts = json.loads(written["issue.json"])
     assert facts["subject"] == "标题"
     assert facts["plan"] == "free"
-    assert facts["links"] == ["https://news.example.com/a", "https://example.com/u/sample"]
+    assert "https://news.example.com/a" in facts["links"]
+    assert "https://example.com/u/sample" in facts["links"]
     assert facts["sizes"]["html"] == len(written["issue.html"].encode())
     assert "读者，你好" in written["issue.txt"]
-
-
-def test_a_broken_theme_is_named_with_file_and_line(tmp_path):
-    with pytest.raises(Misconfigured, match="issue"):
-        load_theme(tmp_path)
-    mail_folder = tmp_path / "email"
-    mail_folder.mkdir()
-    (mail_folder / "issue.mjml.j2").write_text("<mjml>\n{% if %}\n</mjml>")
-    with pytest.raises(Misconfigured, match=r"issue\.mjml\.j2, line 2"):
-        load_theme(tmp_path)
 
 
 words = st.text(alphabet="ab 中文。：*_`[]()|#->!<&\n\t~1.", max_size=120)
@@ -240,11 +224,10 @@ words = st.text(alphabet="ab 中文。：*_`[]()|#->!<&\n\t~1.", max_size=120)
 @given(words)
 def test_any_issue_renders_with_the_same_links_in_both_parts(body):
     try:
-        document = parse(f"# 标题\n\n{body}\n\n[甲](/a)")
+        rendering = mail(f"# 标题\n\n{body}\n\n[甲](/a)")
     except BadIssue:
         return
-    rendering = render(document, FACE, FREE, THEME)
     for link in rendering.links:
-        assert link in rendering.text
+        assert link.removeprefix("mailto:") in rendering.text
         assert urlsplit(link).scheme in {"http", "https", "mailto"}
     assert "slot:" not in rendering.html

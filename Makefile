@@ -21,7 +21,7 @@ for (const one of Object.values(lock.packages)) delete one.funding; \
 fs.writeFileSync(file, JSON.stringify(lock, null, 2) + "\n")
 endef
 
-.PHONY: help demo serve test check format bench lock clean
+.PHONY: help demo serve test check format bench pictures lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -51,6 +51,10 @@ format: $(VENV)/.development  ## Format the code
 
 bench: $(VENV)/.development  ## Measure the main paths
 	@$(BIN)/python tests/bench.py $(ARGS)
+
+pictures: $(VENV)/.development  ## Make the pictures of the docs anew
+	@sh tests/install-referees.sh
+	@PYTHONPATH=. $(BIN)/python tests/pictures.py
 
 lock:  ## Compile the locked requirements anew (needs uv and npm)
 	@for set in build:service dev:development; do \

@@ -55,17 +55,19 @@ def _card(table: Table, row: tuple[Inlines, ...], write: InlineHTML, level: int)
     if not labelled and not row[0]:
         return ""
     in_a_line = _IN_A_LINE.get(len(labelled), 2)
-    kind = f"cell in{in_a_line}" if in_a_line > 1 else "cell"
+    # The last of an odd number has its line for itself.
+    together = len(labelled) - len(labelled) % in_a_line
     cells = [
-        _labelled(f"{kind} short" if _is_short(label, cell) else kind, label, cell, write) for label, cell in labelled
+        _labelled(_kind(label, cell, in_a_line if number < together else 1), label, cell, write)
+        for number, (label, cell) in enumerate(labelled)
     ]
     body = _ghost_table(cells, in_a_line) if in_a_line > 1 else "".join(cells)
     return _heading(row[0], write, level) + body
 
 
-def _is_short(label: Inlines, cell: Inlines) -> bool:
-    """Tell whether a labelled cell fits twice in a line of a phone."""
-    return max(width_of(plain(label)), width_of(plain(cell))) <= SHORT_CELL
+def _kind(label: Inlines, cell: Inlines, in_a_line: int) -> str:
+    short = max(width_of(plain(label)), width_of(plain(cell))) <= SHORT_CELL
+    return "cell" if in_a_line == 1 else f"cell in{in_a_line}{' short' if short else ''}"
 
 
 def _heading(cell: Inlines, write: InlineHTML, level: int) -> str:
@@ -83,11 +85,11 @@ def _labelled(kind: str, label: Inlines, cell: Inlines, write: InlineHTML) -> st
 
 def _ghost_table(cells: list[str], in_a_line: int) -> str:
     """Put cells into a table that only Outlook sees."""
-    width = 100 // in_a_line
-    td = f'td width="{width}%" valign="top"'
-    pieces = [f'<!--[if mso]><table class="ghost"><tr><{td}><![endif]-->', cells[0]]
-    for number, cell in enumerate(cells[1:], start=1):
-        between = "</td>" if number % in_a_line else "</td></tr><tr>"
-        pieces += [f"<!--[if mso]>{between}<{td}><![endif]-->", cell]
-    rest = "<td></td>" * (-len(cells) % in_a_line)
-    return "".join([*pieces, f"<!--[if mso]></td>{rest}</tr></table><![endif]-->"])
+    pieces = []
+    for number, cell in enumerate(cells):
+        begins_line = number % in_a_line == 0
+        before = ("</td></tr><tr>" if begins_line else "</td>") if number else '<table class="ghost"><tr>'
+        alone = begins_line and number == len(cells) - 1
+        size = f'colspan="{in_a_line}"' if alone else f'width="{100 // in_a_line}%"'
+        pieces += [f'<!--[if mso]>{before}<td {size} valign="top"><![endif]-->', cell]
+    return "".join([*pieces, "<!--[if mso]></td></tr></table><![endif]-->"])

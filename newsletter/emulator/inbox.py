@@ -25,8 +25,10 @@ _MAIL_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 )
 _PAGE_SIZE = 50
-#: A long header must stay one line: Python would encode a long List-Unsubscribe, and mail programs not read it.
-_RAW_POLICY = SMTP.clone(max_line_length=998)
+#: RFC 2047 wants encoded words of 75 characters at most, RFC 2045 lines of quoted-printable of 76.
+_RAW_POLICY = SMTP.clone(max_line_length=76)
+#: An address in a header must stay one line: Python would encode a long List-Unsubscribe, and no program read it.
+_LONG_LINES = SMTP.clone(max_line_length=998)
 _VIEWS = ("phone", "desktop", "text", "headers", "raw")
 
 router = APIRouter()
@@ -75,7 +77,7 @@ def message(request: Request, number: int, view: str = "phone") -> Response:
         return PlainTextResponse("There is no such message.\n", 404)
     view = view if view in _VIEWS else _VIEWS[0]
     pages: Pages = request.app.state.pages
-    raw = _raw(found).as_bytes(policy=_RAW_POLICY).decode("utf-8", "replace") if view == "raw" else ""
+    raw = _raw_bytes(found).decode("utf-8", "replace") if view == "raw" else ""
     return pages.show(request, "message", one=found, view=view, views=_VIEWS, raw=raw, headers=_headers(found))
 
 
@@ -103,7 +105,7 @@ def message_raw(request: Request, number: int) -> Response:
     if found is None:
         return PlainTextResponse("There is no such message.\n", 404)
     disposition = {"Content-Disposition": f'attachment; filename="message-{number}.eml"'}
-    return Response(_raw(found).as_bytes(policy=_RAW_POLICY), media_type="message/rfc822", headers=disposition)
+    return Response(_raw_bytes(found), media_type="message/rfc822", headers=disposition)
 
 
 def _find(request: Request, number: int) -> Delivered | None:
@@ -126,7 +128,17 @@ def _raw(one: Delivered) -> EmailMessage:
         mail["Reply-To"] = one.reply_to
     for name, value in one.headers.items():
         mail[name] = value
-    mail.set_content(one.text)
+    mail.set_content(one.text, cte="quoted-printable")
     if one.html:
-        mail.add_alternative(one.html, subtype="html")
+        mail.add_alternative(one.html, subtype="html", cte="quoted-printable")
     return mail
+
+
+def _raw_bytes(one: Delivered) -> bytes:
+    mail = _raw(one)
+    _, body = mail.as_bytes(policy=_RAW_POLICY).split(b"\r\n\r\n", 1)
+    head = b"".join(
+        (_LONG_LINES if name.lower().startswith("list-") else _RAW_POLICY).fold_binary(name, value)
+        for name, value in mail.items()
+    )
+    return head + b"\r\n" + body

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -257,6 +258,17 @@ def test_the_raw_mail_has_whole_headers_text_first(emulator):
     mail = message_from_bytes(raw, policy=default)
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
     assert mail["Subject"] == "你好 editor"
+
+
+def test_the_raw_mail_keeps_to_the_lengths_that_mail_programs_read(emulator):
+    """RFC 2047 §2: an encoded word of 75 characters at most; RFC 2045 §6.7: lines of 76."""
+    long = "硅谷关键动向周报：AI推理成本突破、能源基建加速、Web3支付合规化" * 3
+    client(emulator).client.mail.send.post(request_body=request_body(subject=long))
+    raw = emulator.call("/messages/1/raw")
+    assert max(map(len, re.findall(rb"=\?utf-8\?\S+", raw))) <= 75
+    lines = [line for line in raw.split(b"\r\n") if not line.startswith(b"List-")]
+    assert max(map(len, lines)) <= 78
+    assert message_from_bytes(raw, policy=default)["Subject"] == long
 
 
 def test_a_hostile_mail_is_shown_as_text_in_our_pages(emulator):

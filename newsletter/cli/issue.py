@@ -19,7 +19,7 @@ from newsletter.cli.console import (
     say,
 )
 from newsletter.cli.live_links import probe
-from newsletter.cli.manuscript import read_bytes, read_manuscript
+from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript, say_stand_in
 from newsletter.cli.previewing import serve_preview
 from newsletter.composition import shipped
 from newsletter.errors import Refused
@@ -93,6 +93,7 @@ def render_(
     """Render an issue for a plan into four files: MJML, HTML, text, and facts as JSON."""
     service = open_service()
     manuscript = read_manuscript(service, what, publication, site_url)
+    say_stand_in(manuscript)
     written = files(manuscript.rendering(service, plan))
     try:
         to.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,9 @@ def check(
 ) -> None:
     """Tell what is wrong with an issue before readers see it; exit 1 on a blocker."""
     service = open_service()
-    edition = read_manuscript(service, what, publication, site_url).edition(service)
+    manuscript = read_manuscript(service, what, publication, site_url)
+    say_stand_in(manuscript)
+    edition = manuscript.edition(service)
     findings = [*inspect(edition), *(_dead_links(edition) if live else ())]
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
@@ -133,8 +136,12 @@ def preview(
 ) -> None:
     """Show an issue in the browser as readers will see it, for each plan, beside what preflight finds."""
     service = open_service()
-    read_bytes(file)
-    look = Look(lambda: read_manuscript(service, str(file), publication, site_url).edition(service), file, watch=watch)
+
+    def read() -> Manuscript:
+        return read_manuscript(service, str(file), publication, site_url)
+
+    say_stand_in(read())
+    look = Look(lambda: read().edition(service), file, watch=watch)
     serve_preview(look, shipped("templates"), port)
 
 

@@ -36,6 +36,11 @@ class Manuscript:
     plans: tuple[ReaderPlan, ...]
     mailed_at: datetime | None = None
 
+    @property
+    def is_of_stand_in(self) -> bool:
+        """Whether no publication of the store is behind it."""
+        return not self.plans
+
     def edition(self, service: Service) -> Edition:
         """Render it for every plan that may have it.
 
@@ -85,6 +90,12 @@ def read_manuscript(service: Service, what: str, code: str | None, site_url: str
     return Manuscript(source, publication.model_copy(update=form), plans)
 
 
+def say_stand_in(manuscript: Manuscript) -> None:
+    """Say it where a mail is looked at before there is a publication."""
+    if manuscript.is_of_stand_in:
+        err.print("No publication yet: a stand-in shows how the mail looks.")
+
+
 def read_bytes(file: Path) -> bytes:
     """Read a file whole.
 
@@ -105,7 +116,6 @@ def _publication(service: Service, code: str | None) -> tuple[Publication, tuple
     except (Misconfigured, NotFound):
         if code is not None:
             raise
-    err.print("No publication yet: a stand-in shows how the mail looks.")
     return _stand_in(service), ()
 
 

@@ -131,3 +131,18 @@ def test_what_preflight_says_of_colours_is_what_a_browser_paints(chromium, weekl
     context.close()
     assert len(theirs) > 60
     assert {tuple(one) for one in theirs} - ours == set()
+
+
+def test_in_the_dark_nothing_stays_light(chromium, weekly_issue):
+    context = chromium.new_context(viewport={"width": 800, "height": 900}, color_scheme="dark", offline=True)
+    page = context.new_page()
+    for html in (html_of(weekly_issue), html_of(SHOWCASE), html_of(SHOWCASE, PRO)):
+        page.set_content(html)
+        light = page.evaluate(
+            """() => [...document.querySelectorAll('body, body *')].filter(e => e.getClientRects().length)
+            .map(e => [getComputedStyle(e).backgroundColor.match(/[\\d.]+/g).map(Number), e])
+            .filter(([[r, g, b, a = 1], e]) => a > 0 && r + g + b > 3 * 128 && !e.matches('.press, .button'))
+            .map(([, e]) => e.outerHTML.slice(0, 80))"""
+        )
+        assert light == []
+    context.close()

@@ -58,20 +58,8 @@ def add(
     standing_footer: StandingFooter = None,
 ) -> None:
     """Create a publication, with a plan `free`."""
-    form = PublicationForm(
-        name,
-        sender,
-        reply_to,
-        site_url,
-        postal_address,
-        time_zone,
-        locale,
-        subscribe_url,
-        upgrade_url,
-        logo_url,
-        brand_color,
-        _readable(standing_footer),
-    )
+    looks = (subscribe_url, upgrade_url, logo_url, brand_color, standing_footer)
+    form = _form(name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks)
     service = open_service()
     with service.database.writing() as session:
         publication = add_publication(session, code, form, now=service.clock())
@@ -97,20 +85,8 @@ def set_(
     standing_footer: StandingFooter = None,
 ) -> None:
     """Change a publication; what is not named stays."""
-    form = PublicationForm(
-        name,
-        sender,
-        reply_to,
-        site_url,
-        postal_address,
-        time_zone,
-        locale,
-        subscribe_url,
-        upgrade_url,
-        logo_url,
-        brand_color,
-        _readable(standing_footer),
-    )
+    looks = (subscribe_url, upgrade_url, logo_url, brand_color, standing_footer)
+    form = _form(name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks)
     service = open_service()
     with service.database.writing() as session:
         publication = set_publication(session, code, form)
@@ -142,11 +118,16 @@ def show(code: Annotated[str | None, typer.Argument()] = None, as_json: AsJSON =
     _say_missing(publication)
 
 
-def _readable(footer: str | None) -> str | None:
-    """Refuse a footer that no mail could be made with."""
-    if footer:
-        read_text(footer)
-    return footer
+def _form(*said: str | None) -> PublicationForm:
+    """Put what was said, in the form's own order, into the form.
+
+    Raises:
+        BadIssue: The standing footer holds a container that no mail could be made with.
+    """
+    form = PublicationForm(*said)
+    if form.standing_footer:
+        read_text(form.standing_footer)
+    return form
 
 
 def _row(publication: Publication) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from markdown_it.tree import SyntaxTreeNode
 
 from newsletter.errors import BadIssue
 from newsletter.issues import raw_html
-from newsletter.issues.bare_addresses import with_links
 from newsletter.issues.blocks import (
     Block,
     Blocks,
@@ -23,7 +22,6 @@ from newsletter.issues.blocks import (
     Rule,
     Table,
 )
-from newsletter.issues.cjk import joins_without_space
 from newsletter.issues.containers import CALLOUTS, Opening, read_opening
 from newsletter.issues.fields import split
 from newsletter.issues.inline import (
@@ -40,6 +38,7 @@ from newsletter.issues.inline import (
     Text,
     plain,
 )
+from newsletter.issues.lines import joined
 from newsletter.issues.raw_nodes import RawNodes, hold, paragraph, pixels
 
 
@@ -122,12 +121,12 @@ class Reader:
 
     def _inlines(self, nodes: Sequence[SyntaxTreeNode], *, in_link: bool = False) -> Inlines:
         if not any(node.type == "html_inline" for node in nodes):
-            return _joined([self._inline(node) for node in nodes], in_link=in_link)
+            return joined((self._inline(node) for node in nodes), in_link=in_link)
         tags = [node for node in nodes if node.type == "html_inline"]
         self._drop("".join(tag.content for tag in tags))
         held = [Text("") if node in tags else self._inline(node) for node in nodes]
         html = "".join(node.content if node in tags else hold(number) for number, node in enumerate(nodes))
-        return _joined(RawNodes(self._line, held).inlines(raw_html.tree(html)), in_link=in_link)
+        return joined(RawNodes(self._line, held).inlines(raw_html.tree(html)), in_link=in_link)
 
     def _inline(self, node: SyntaxTreeNode) -> Inline:
         if wrapping := _WRAPPING.get(node.type):
@@ -228,26 +227,6 @@ _READERS: Mapping[str, Callable[[Reader, SyntaxTreeNode, int], Block]] = {
     "code_block": _indented_code,
     "hr": lambda _reader, _node, line: Rule(line),
 }
-
-
-def _joined(inlines: Iterable[Inline], *, in_link: bool = False) -> Inlines:
-    """Join neighbouring pieces of plain text into one, and find the bare addresses in them."""
-    joined: list[Inline] = []
-    for one in inlines:
-        if isinstance(one, Text) and joined and isinstance(joined[-1], Text):
-            joined[-1] = Text(joined[-1].text + one.text)
-        elif one != Text(""):
-            joined.append(one)
-    joined = [one for number, one in enumerate(joined) if not _is_mere_line_end(joined, number)]
-    if in_link:
-        return tuple(joined)
-    return tuple(part for one in joined for part in (with_links(one.text) if isinstance(one, Text) else (one,)))
-
-
-def _is_mere_line_end(inlines: Sequence[Inline], number: int) -> bool:
-    if inlines[number] != Break(hard=False) or not 0 < number < len(inlines) - 1:
-        return False
-    return joins_without_space(plain([inlines[number - 1]])[-1:], plain([inlines[number + 1]])[:1])
 
 
 def _quote(blocks: Blocks, line: int) -> Quote | Callout:

@@ -27,6 +27,7 @@ from newsletter.issues.blocks import (
     Sponsor,
     walk_blocks,
 )
+from newsletter.issues.characters import fit
 from newsletter.issues.front_matter import FrontMatter, read_front_matter
 from newsletter.issues.inline import Inlines, plain
 from newsletter.issues.markdown import syntax_tree
@@ -120,8 +121,14 @@ def parse(source: str) -> Document:
     Raises:
         BadIssue: The front matter or a container cannot be read, or there is no title.
     """
-    text = source.removeprefix("\ufeff")
-    nodes = list(syntax_tree(text))
+    try:
+        return _parse(source)
+    except RecursionError:
+        raise BadIssue("the issue is nested too deeply: no mail program shows so many levels") from None
+
+
+def _parse(source: str) -> Document:
+    nodes = list(syntax_tree(fit(source.removeprefix("\ufeff"))))
     front = FrontMatter()
     if nodes and nodes[0].type == "front_matter":
         front = read_front_matter(nodes.pop(0).content)
@@ -140,7 +147,7 @@ def read_text(source: str) -> Blocks:
     Raises:
         BadIssue: A container cannot be read.
     """
-    nodes = [node for node in syntax_tree(source) if node.type != "front_matter"]
+    nodes = [node for node in syntax_tree(fit(source)) if node.type != "front_matter"]
     return _levelled(Reader().read(nodes))
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from newsletter.errors import BadIssue
+from newsletter.issues.characters import fit
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def _value(name: str, value: Any) -> Any:
 def _line_of_text(name: str, value: Any) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise BadIssue(f"{name} in the front matter must be text", 2)
-    text = " ".join(str(value).split())
+    text = " ".join(fit(str(value)).split())
     if not text:
         raise BadIssue(f"{name} in the front matter is empty: write it, or leave the line out", 2)
     if name == "site_url" and (urlsplit(text).scheme not in {"http", "https"} or not urlsplit(text).hostname):

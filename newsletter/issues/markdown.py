@@ -19,6 +19,8 @@ from newsletter.issues.cjk import cjk_emphasis
 from newsletter.issues.fields import FIELD
 
 
+#: markdown-it drops what is nested deeper without a word; its own limit of 20 is five lists in one another.
+DEEPEST = 100
 #: A fence of colons, also as a Chinese keyboard writes them; with words it opens, alone it closes.
 _COLONS = re.compile(r"(?P<colons>[:：]{3,})[ \t]*(?P<words>.*?)[ \t]*$")
 _FIELD_TARGET = re.compile(rf"\([ \t]*({FIELD.pattern})[ \t]*\)")
@@ -37,7 +39,7 @@ class _Open:
 
 def syntax_tree(source: str) -> Sequence[SyntaxTreeNode]:
     """Read a source into markdown-it's tree."""
-    markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    markdown = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable(["table", "strikethrough"])
     markdown.use(front_matter_plugin).use(footnote_plugin).use(cjk_emphasis)
     markdown.use(attrs_plugin, after=("image", "link_close"), allowed=("class", "width"))
     interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}

@@ -11,7 +11,10 @@ import lxml.html
 import nh3
 from lxml.html import HtmlElement
 
+from newsletter.errors import BadIssue
 
+
+DEEPEST = 50
 #: Inline elements of HTML that Markdown has no mark for.
 STYLES = {"sub": "sub", "sup": "sup", "u": "u", "ins": "u", "mark": "mark", "kbd": "kbd"}
 INLINE = frozenset({"a", "b", "strong", "i", "em", "cite", "s", "del", "strike", "code", "br", "img", "span", *STYLES})
@@ -35,9 +38,19 @@ _LOOKS = frozenset(
 _DROPPED_WITH_CONTENT = {"script", "style", "template", "title", "noscript"}
 
 
-def tree(html: str) -> HtmlElement:
-    """Sanitise HTML, and give one element that holds what is left: text, and elements a document knows."""
-    return lxml.html.fragment_fromstring(_sanitised(html), create_parent="div")
+def tree(html: str, line: int) -> HtmlElement:
+    """Sanitise HTML, and give one element that holds what is left: text, and elements a document knows.
+
+    Raises:
+        BadIssue: It is nested more deeply than anybody writes.
+    """
+    root = lxml.html.fragment_fromstring(_sanitised(html), create_parent="div")
+    depths = {root: 0}
+    for element in root.iterdescendants():
+        depths[element] = depths[element.getparent()] + 1
+    if max(depths.values()) > DEEPEST:
+        raise BadIssue(f"the raw HTML is nested more than {DEEPEST} elements deep: close what is open", line)
+    return root
 
 
 def dropped(html: str) -> tuple[str, ...]:

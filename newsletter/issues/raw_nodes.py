@@ -146,7 +146,7 @@ class RawNodes:
         if not text:
             return
         for number, piece in enumerate(_HELD.split(text)):
-            if number % 2:
+            if number % 2 and int(piece) < len(self.held):
                 yield from (one for one in (self.held[int(piece)],) if one != Text(""))
             elif piece:
                 yield from split(re.sub(r"\s+", " ", piece))

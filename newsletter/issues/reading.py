@@ -115,7 +115,7 @@ class Reader:
 
     def _raw(self, html: str, line: int) -> Blocks:
         self._drop(html)
-        tree = raw_html.tree(html)
+        tree = raw_html.tree(html, line)
         _refuse_fence(tree.text_content(), line)
         return RawNodes(line).blocks(tree)
 
@@ -126,7 +126,7 @@ class Reader:
         self._drop("".join(tag.content for tag in tags))
         held = [Text("") if node in tags else self._inline(node) for node in nodes]
         html = "".join(node.content if node in tags else hold(number) for number, node in enumerate(nodes))
-        return joined(RawNodes(self._line, held).inlines(raw_html.tree(html)), in_link=in_link)
+        return joined(RawNodes(self._line, held).inlines(raw_html.tree(html, self._line)), in_link=in_link)
 
     def _inline(self, node: SyntaxTreeNode) -> Inline:
         if wrapping := _WRAPPING.get(node.type):

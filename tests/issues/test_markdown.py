@@ -35,6 +35,7 @@ from newsletter.issues.inline import (
     plain,
     walk,
 )
+from tests.mails import mail
 
 
 def blocks(source):
@@ -335,3 +336,33 @@ def test_headings_find_their_level_below_the_title():
 def test_every_inline_is_walked():
     nodes = [type(one) for one in walk(line("**粗 [链 *斜*](/a)**"))]
     assert nodes == [Strong, Text, Link, Text, Emphasis, Text]
+
+
+@pytest.mark.parametrize("unfit", ["\x01", "\x1b", "\x7f", "\ud800", "\ufffe", "\x0b", "\x0c"])
+def test_characters_that_no_mail_can_hold_are_left_out(unfit):
+    document = parse(f"# 标{unfit}题\n\n前{unfit}后")
+    assert unfit not in repr(document.blocks)
+    assert document.title in {"标题", "标 题"}
+    rendering = mail(f'---\ntitle: "a\\x07b"\n---\n前{unfit}后')
+    assert rendering.subject == "ab"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["<b>" * 3000, "<div>" * 3000, "> " * 5000 + "x", "- " * 3000 + "x", "::: tip\n" * 300 + "x\n" + ":::\n" * 300],
+)
+def test_what_is_nested_too_deeply_is_refused_or_read(source):
+    try:
+        mail(f"# 标题\n\n{source}")
+    except BadIssue:
+        return
+
+
+def test_nine_lists_in_one_another_are_read():
+    source = "\n".join(f"{'  ' * depth}- 第{depth}层" for depth in range(9))
+    assert "第8层" in mail(f"# 标题\n\n{source}").text
+
+
+def test_marks_that_hold_a_place_cannot_be_written_by_an_author():
+    source = "<p>\ue0000\ue001 \ue00099\ue001</p>\n\n甲 <b>乙</b> \ue0000\ue001"
+    assert mail(f"# 标题\n\n{source}").text.count("甲") == 1

@@ -18,14 +18,14 @@ from newsletter.cli.console import (
     progress_bar,
     say,
 )
-from newsletter.cli.live_links import probe
+from newsletter.cli.live_links import addresses_of, probe
 from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript, say_stand_in
 from newsletter.cli.previewing import serve_preview
 from newsletter.composition import shipped
-from newsletter.errors import Refused
+from newsletter.errors import BadIssue, Refused
 from newsletter.issues.models import Issue
 from newsletter.issues.shelf import Placing, add_source, find_issue, list_issues, revisions_of
-from newsletter.preflight.edition import Edition, Finding, Severity
+from newsletter.preflight.edition import Edition, Finding, Severity, line
 from newsletter.preflight.inspection import inspect
 from newsletter.publications import publication_named
 from newsletter.rendering.export import files
@@ -116,7 +116,13 @@ def check(
     service = open_service()
     manuscript = read_manuscript(service, what, publication, site_url)
     say_stand_in(manuscript)
-    edition = manuscript.edition(service)
+    try:
+        edition = manuscript.edition(service)
+    except BadIssue as error:
+        if as_json:
+            unreadable = Finding("source", Severity.blocker, str(error), line(error.line) if error.line else "")
+            print_json({"findings": [asdict(unreadable)]})
+        raise
     findings = [*inspect(edition), *(_dead_links(edition) if live else ())]
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
@@ -150,6 +156,6 @@ def _row(issue: Issue) -> dict[str, Any]:
 
 
 def _dead_links(edition: Edition) -> list[Finding]:
-    links = list(dict.fromkeys(link for rendering in edition.renderings for link in rendering.links))
-    with progress_bar("Asking links", len(links)) as done:
-        return list(probe(links, done=done))
+    places = addresses_of(edition)
+    with progress_bar("Asking links", len(places)) as done:
+        return list(probe(places, done=done))

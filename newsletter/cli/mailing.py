@@ -108,8 +108,8 @@ def show(mailing_id: ID, as_json: AsJSON = False) -> None:
         print_json(row | {"batches_in_trouble": trouble})
         return
     print_facts({name: row[name] for name in ("id", "issue", "title", "state", "reason", "due", "again", "live")})
-    for overridden in row["overrides"]:
-        say(f"Overridden by {row['scheduled_by']}: {overridden['check']}: {overridden['message']}")
+    for one in row["overrides"]:
+        say(f"Overridden by {row['scheduled_by']}: {one['check']} ({one['where']}): {one['message']}")
     excluded = " + ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in account.exclusions.items())
     recipients = f"{account.standing.recipients:,} recipients"
     say(f"\n{account.candidates:,} candidates = " + " + ".join(filter(None, (recipients, excluded))))

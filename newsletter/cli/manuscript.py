@@ -127,5 +127,6 @@ def _stand_in(service: Service) -> Publication:
         reply_to="editor@news.example.com",
         site_url="https://news.example.com",
         postal_address="示例市示例路 1 号",
+        upgrade_url="https://news.example.com/plans",
         created_at=service.clock(),
     )

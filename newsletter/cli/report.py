@@ -34,7 +34,7 @@ def show(edition: Edition, findings: Sequence[Finding]) -> None:
             f"[{style}]{mark} {finding.check}[/]  [dim]{escape(finding.where)}[/]\n  {escape(finding.message)}",
             soft_wrap=True,
         )
-    out.print(f"\n{_sum(findings)}" if findings else "Nothing is wrong with it.", style="bold")
+    out.print(f"\n{_sum(findings)}" if findings else "Nothing is wrong with it.", style="bold", soft_wrap=True)
 
 
 def _sum(findings: Sequence[Finding]) -> str:

@@ -83,7 +83,7 @@ def _overridden(  # noqa: PLR0913 - what is looked at, for whom, and when
     findings = inspect(edition_of(revision.source, publication, plans, workshop, moment))
     blockers = [finding for finding in findings if finding.severity is Severity.blocker]
     if kept := [finding for finding in blockers if finding.check not in order.overrides]:
-        listed = "; ".join(f"{finding.check}: {finding.message}" for finding in kept)
+        listed = "; ".join(f"{finding.check} ({finding.where}): {finding.message}" for finding in kept)
         raise Refused(
             f"issue {order.issue_id} cannot be mailed as it is: {listed} (mend it, or override a check by its name "
             f"with --override, which is recorded)"

@@ -75,7 +75,8 @@ def demanded_plans(document: Document) -> Mapping[str, int]:
 
 def unknown_plans(document: Document, known: Collection[str]) -> Mapping[str, int]:
     """Name the plans that an issue asks for and the publication does not have, with the line where it first does."""
-    asked = {**dict.fromkeys(document.front.plans or (), 1), **demanded_plans(document)}
+    on_top = document.front.lines.get("plans", 1)
+    asked = {**dict.fromkeys(document.front.plans or (), on_top), **demanded_plans(document)}
     return {plan: line for plan, line in asked.items() if plan not in known}
 
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +14,11 @@ from newsletter.issues.characters import fit
 
 @dataclass(frozen=True)
 class FrontMatter:
-    """What was said; ``None`` where nothing was. ``plans`` names the plans that may have the issue."""
+    """What was said; ``None`` where nothing was. ``plans`` names the plans that may have the issue.
+
+    Attributes:
+        lines: The line of the source where each of these was said.
+    """
 
     title: str | None = None
     byline: str | None = None
@@ -25,8 +29,11 @@ class FrontMatter:
     locale: str | None = None
     site_url: str | None = None
     plans: tuple[str, ...] | None = None
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
+#: The text between the two lines of `---` begins on the second line of the source.
+FIRST_LINE = 2
 _LINES_OF_TEXT = ("title", "byline", "subject", "preheader", "locale", "site_url")
 KNOWN = (*_LINES_OF_TEXT, "date", "number", "plans")
 
@@ -52,7 +59,14 @@ def read_front_matter(text: str) -> FrontMatter:
         raise BadIssue("the front matter must be lines of `name: value`", 2)
     if unknown := [str(name) for name in said if name not in KNOWN]:
         raise BadIssue(f"the front matter names {', '.join(unknown)}; known are {', '.join(KNOWN)}", 2)
-    return FrontMatter(**{name: _value(name, value) for name, value in said.items() if value is not None})
+    values = {name: _value(name, value) for name, value in said.items() if value is not None}
+    return FrontMatter(**values, lines=_lines(text))
+
+
+def _lines(text: str) -> dict[str, int]:
+    root = yaml.compose(text, yaml.SafeLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else ()
+    return {str(key.value): key.start_mark.line + FIRST_LINE for key, _ in pairs}
 
 
 def _value(name: str, value: Any) -> Any:

@@ -103,7 +103,8 @@ def _backgrounds(source: Source) -> Iterator[str]:
 
 
 def _without_width(source: Source) -> Iterator[str]:
-    for picture in (element for element in source.elements if element.tag == "img"):
+    sized = (element for element in source.elements if element.tag == "img" and "height" not in element.attributes)
+    for picture in sized:
         if not re.fullmatch(r"\s*\d+(?:px)?\s*", picture.attributes.get("width", "")):
             yield picture.attributes.get("src", "") or "<img>"
 

@@ -10,4 +10,4 @@ def check(edition: Edition) -> Iterator[Finding]:
     said = edition.document.front.date
     if said and said < edition.moment.today:
         message = f"the issue says {said}, which is past (today is {edition.moment.today}): mend `date:`"
-        yield Finding("date", Severity.warning, message, "front matter")
+        yield Finding("date", Severity.warning, message, edition.place("date"))

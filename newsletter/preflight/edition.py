@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from newsletter.issues.access import ReaderPlan
 from newsletter.issues.blocks import numbered_lines
-from newsletter.issues.document import Document
+from newsletter.issues.document import Document, read_text
 from newsletter.issues.inline import Inline, Inlines, walk
 from newsletter.rendering.mail import Face, Rendering
 from newsletter.rendering.personalisation import SAMPLE, fill, values_by_tag
@@ -57,8 +57,9 @@ class Edition:
         return tuple(dict.fromkeys(filled))
 
     def lines(self) -> Iterator[tuple[str, Inlines]]:
-        """Go through the lines of the text, each with the place where its author finds it."""
-        return ((line(number), inlines) for number, inlines in numbered_lines(self.document.blocks))
+        """Go through the lines of the text and of the standing footer, each with the place where they were written."""
+        yield from ((line(number), inlines) for number, inlines in numbered_lines(self.document.blocks))
+        yield from (("standing footer", inlines) for _, inlines in numbered_lines(read_text(self.face.standing_footer)))
 
     def inlines(self) -> Iterator[tuple[str, Inline]]:
         """Go through everything that stands in the lines of the text."""
@@ -69,7 +70,12 @@ class Edition:
         front = self.document.front
         said = {"title": self.document.title, "byline": self.document.byline}
         said |= {"subject": front.subject or "", "preheader": front.preheader or ""}
-        return ((name, text) for name, text in said.items() if text)
+        return ((self.place(name), text) for name, text in said.items() if text)
+
+    def place(self, name: str) -> str:
+        """Say where something above the text was written: its line of the front matter, else what it is."""
+        number = self.document.front.lines.get(name)
+        return line(number) if number else name
 
 
 def line(number: int) -> str:

@@ -28,7 +28,7 @@ def _findings(picture: Picture) -> Iterator[str]:
     if parts.scheme == "http":
         yield f"{name} comes over http, which mail programs warn of: use https"
     if parts.scheme == "data" or not picture.source.strip():
-        yield "an image stands in the text itself, and Gmail shows none of those: put it on the site and link to it"
+        yield "an image stands in the text itself, which no mail can show: put it on the site and write its address"
     for ending, client in _UNSHOWN.items():
         if parts.path.lower().endswith(ending):
             yield f"{name} does not show in {client}: use PNG or JPEG"

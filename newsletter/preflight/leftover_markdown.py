@@ -10,7 +10,7 @@ from newsletter.preflight.edition import Edition, Finding, Severity, around
 _MARKS = {
     "**": re.compile(r"\*\*(?=\S)|(?<=\S)\*\*"),
     "](": re.compile(r"\]\("),
-    ":::": re.compile(r"[:：]{3,}[ \t]*\w"),
+    ":::": re.compile(r"[:：]{3,}[ \t]*(?:plan|sponsor|tip|note|info|warning|danger|details|important|caution)\b"),
     "~~": re.compile(r"~~(?=\S)"),
     "```": re.compile(r"```"),
     "[^": re.compile(r"\[\^[^\]\s]+\]"),

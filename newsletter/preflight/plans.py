@@ -9,8 +9,9 @@ from newsletter.preflight.edition import Edition, Finding, Severity, line
 def check(edition: Edition) -> Iterator[Finding]:
     """Find unknown plans, and an issue that no plan may have."""
     known = [plan.code for plan in edition.plans]
-    for plan, number in unknown_plans(edition.document, known).items():
+    unknown = unknown_plans(edition.document, known)
+    for plan, number in unknown.items():
         message = f"the issue asks for plan {plan!r}, which the publication does not have; it has {', '.join(known)}"
         yield Finding("plans", Severity.blocker, message, line(number))
-    if not edition.renderings:
-        yield Finding("plans", Severity.blocker, "no plan may have this issue: mend `plans:`", "front matter")
+    if not edition.renderings and not unknown:
+        yield Finding("plans", Severity.blocker, "no plan may have this issue: mend `plans:`", edition.place("plans"))

@@ -14,7 +14,9 @@ def check(edition: Edition) -> Iterator[Finding]:
             message = f"none is written, so inboxes show “{chosen}”; `preheader:` on top says it better"
             yield Finding("preheader", Severity.note, message, "front matter")
     elif said == edition.document.subject:
-        yield Finding("preheader", Severity.warning, "it repeats the subject: say what else there is", "front matter")
+        yield Finding(
+            "preheader", Severity.warning, "it repeats the subject: say what else there is", edition.place("preheader")
+        )
     elif len(said) > PREHEADER_LENGTH:
         message = f"it has {len(said)} characters, and inboxes show {PREHEADER_LENGTH} at most: shorten it"
-        yield Finding("preheader", Severity.warning, message, "front matter")
+        yield Finding("preheader", Severity.warning, message, edition.place("preheader"))

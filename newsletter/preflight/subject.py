@@ -13,14 +13,16 @@ PHONE = 40
 LONGEST = 60
 #: Two Latin letters can be an abbreviation without the subject being shouted.
 SHOUTED_LETTERS = 3
-_REPLY = re.compile(r"^\s*(?:re|fw|fwd|aw|回复|答复|转发)\s*[:：]", re.IGNORECASE)
+_REPLY = re.compile(r"^\s*(?:re|fw|fwd|aw|回复|回覆|答复|答覆|转发|轉寄)\s*[:：]", re.IGNORECASE)
 
 
 def check(edition: Edition) -> Iterator[Finding]:
     """Find what is wrong with the subject."""
     for subject in edition.subjects or (edition.document.subject,):
         for severity, message in _findings(subject, edition.face.name):
-            yield Finding("subject", severity, message, "subject")
+            yield Finding(
+                "subject", severity, message, edition.place("subject" if edition.document.front.subject else "title")
+            )
 
 
 def _findings(subject: str, publication: str) -> Iterator[tuple[Severity, str]]:

@@ -140,7 +140,7 @@ class HTML:
 
     def _box(self, kind: str, title: str, inner: str) -> str:
         # A table, since Outlook pads nothing else.
-        cell = f'<td class="{kind}"><p class="head">{title}</p>{inner}</td>'
+        cell = f'<td class="boxed {kind}"><p class="head">{title}</p>{inner}</td>'
         return f'<table class="box" role="presentation" width="100%" cellspacing="0"><tr>{cell}</tr></table>'
 
     def _teaser(self, teaser: Teaser) -> str:

@@ -4,7 +4,7 @@ from newsletter.issues.blocks import Table
 from newsletter.issues.inline import Inlines, plain
 from newsletter.issues.table_forms import is_cards, width_of
 from newsletter.rendering.html_inlines import InlineHTML
-from newsletter.rendering.tables import alignments, heading_target, shares, without_links
+from newsletter.rendering.tables import alignments, heading_target, needs_label, shares, without_links
 
 
 #: Columns that a cell may have to share a phone's line with another; a Chinese character counts two.
@@ -62,7 +62,7 @@ def _card(table: Table, row: tuple[Inlines, ...], write: InlineHTML, level: int)
         for number, (label, cell) in enumerate(labelled)
     ]
     body = _ghost_table(cells, in_a_line) if in_a_line > 1 else "".join(cells)
-    return _heading(row[0], write, level) + body
+    return _heading(table.head[0], row[0], write, level) + body
 
 
 def _kind(label: Inlines, cell: Inlines, in_a_line: int) -> str:
@@ -70,12 +70,13 @@ def _kind(label: Inlines, cell: Inlines, in_a_line: int) -> str:
     return "cell" if in_a_line == 1 else f"cell in{in_a_line}{' short' if short else ''}"
 
 
-def _heading(cell: Inlines, write: InlineHTML, level: int) -> str:
+def _heading(label: Inlines, cell: Inlines, write: InlineHTML, level: int) -> str:
     if not cell:
         return '<hr class="card">'
     target = heading_target(cell)
     words = write.anchor(target, write.line(without_links(cell))) if target else write.line(cell)
-    return f'<h{level} class="card">{words}</h{level}>'
+    named = f'<span class="label">{write.line(label)}</span> ' if label and needs_label(cell) else ""
+    return f'<h{level} class="card">{named}{words}</h{level}>'
 
 
 def _labelled(kind: str, label: Inlines, cell: Inlines, write: InlineHTML) -> str:

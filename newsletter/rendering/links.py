@@ -3,12 +3,14 @@
 Both parts of a mail resolve through here, so that they hold the same links.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
 
 #: What a reader of a mail can follow. `javascript:` and `data:` are attacks, `file:` leads nowhere.
-FOLLOWABLE = frozenset({"http", "https", "mailto"})
+FOLLOWABLE = frozenset({"http", "https", "mailto", "tel"})
+_WITHOUT_HOST = re.compile(r"https?:(?!//[^/?#])", re.IGNORECASE)
 #: Reserved and already encoded characters stay; everything else is percent-encoded, the same in HTML and text.
 _SAFE = "%!#$&'()*+,/:;=?@[]~-._"
 
@@ -26,13 +28,14 @@ class Links:
         do not follow them.
         """
         target = target.strip()
-        if not target or target.startswith("#"):
+        # Without a host, joining would lead these to the site itself.
+        if not target or target.startswith("#") or _WITHOUT_HOST.match(target):
             return None
         try:
             absolute = urljoin(self.site_url + "/", target)
             parts = urlsplit(absolute)
         except ValueError:
             return None
-        if parts.scheme not in FOLLOWABLE or (parts.scheme != "mailto" and not parts.hostname):
+        if parts.scheme not in FOLLOWABLE or (parts.scheme in {"http", "https"} and not parts.hostname):
             return None
         return quote(absolute, safe=_SAFE)

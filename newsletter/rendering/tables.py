@@ -13,6 +13,7 @@ _NUMBER = re.compile(
     r"^[~≈约<>≤≥]?\s*[-+−±▲▼↑↓]?\s*(?:[$€£¥￥₩]|US\$|HK\$|RMB|USD|CNY)?\s*[-+−]?\d[\d,.\s]*"
     r"(?:\s*[%‰％x×]|\s*(?:pp|bp|bps|k|K|M|B|T|w|万|亿|万亿|千|元|美元|万元|亿元|亿美元|万美元|倍|个|家|人|天|分))?$"
 )
+_DATE = re.compile(r"^[\d年月日号时分秒周星期一二三四五六日天/.:\-–—~至 ]+$")
 _NOTHING = {"", "-", "–", "—", "n/a", "N/A", "/", "…"}
 
 
@@ -44,6 +45,11 @@ def heading_target(cell: Inlines) -> str:
     """Give where a card's heading leads as a whole: the only target of its cell, or nothing."""
     targets = {one.target for one in walk(cell) if isinstance(one, Link)}
     return targets.pop() if len(targets) == 1 else ""
+
+
+def needs_label(cell: Inlines) -> bool:
+    """Tell whether a card's heading says too little without its column's name: a number, a date, a time."""
+    return bool(_NUMBER.match(text := plain(cell).strip()) or _DATE.match(text))
 
 
 def without_links(inlines: Inlines) -> Inlines:

@@ -25,13 +25,13 @@ from newsletter.issues.blocks import (
 )
 from newsletter.issues.document import Section
 from newsletter.issues.fields import target_of
-from newsletter.issues.inline import Break, CodeSpan, Field, Footnote, Inline, Inlines, Link, Picture, Text
+from newsletter.issues.inline import Break, CodeSpan, Field, Footnote, Inline, Inlines, Link, Picture, Struck, Text
 from newsletter.issues.table_forms import is_cards, width_of
 from newsletter.rendering.callouts import gathered
 from newsletter.rendering.footnotes import Note
 from newsletter.rendering.links import Links
 from newsletter.rendering.personalisation import Place, Tags
-from newsletter.rendering.tables import heading_target, without_links
+from newsletter.rendering.tables import heading_target, needs_label, without_links
 from newsletter.rendering.wording import Wording
 
 
@@ -126,6 +126,8 @@ class TextPart:
                 return self._picture(one)
             case Field():
                 return self.tags.write(one, Place.text)
+            case Struck(children):
+                return self.wording.struck("".join(self._inline(child) for child in children))
             case Footnote():
                 return f"({self.notes_by_label[one.label].number})"
             case _:
@@ -169,15 +171,16 @@ class TextPart:
 
     def _figures(self, table: Table, row: tuple[Inlines, ...]) -> str:
         """Write a row of figures in a line: columns would not stand below one another in a reader's own font."""
-        cells = self._labelled(table, row)
-        return f"- {' · '.join([self._line(row[0]), *cells] if row[0] else cells)}" if row[0] or cells else ""
+        cells = self._labelled(table.head, row)
+        return f"- {' · '.join(cells)}" if cells else ""
 
     def _card(self, table: Table, row: tuple[Inlines, ...]) -> str:
-        heading = [f"■ {self._heading(row[0])}"] if row[0] else []
-        return "\n".join([*heading, *self._labelled(table, row)])
+        named = f"{self._line(table.head[0])}: " if table.head[0] and needs_label(row[0]) else ""
+        heading = [f"■ {named}{self._heading(row[0])}"] if row[0] else []
+        return "\n".join([*heading, *self._labelled(table.head[1:], row[1:])])
 
-    def _labelled(self, table: Table, row: tuple[Inlines, ...]) -> list[str]:
-        pairs = ((self._line(label), self._line(cell)) for label, cell in zip(table.head[1:], row[1:], strict=True))
+    def _labelled(self, labels: Iterable[Inlines], cells: Iterable[Inlines]) -> list[str]:
+        pairs = ((self._line(label), self._line(cell)) for label, cell in zip(labels, cells, strict=True))
         return [f"{label}: {value}" if label else value for label, value in pairs if value]
 
     def _heading(self, cell: Inlines) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import tinycss2
@@ -20,8 +21,8 @@ from newsletter.errors import Misconfigured
 from newsletter.rendering.colours import is_colour, on, readable
 
 
-LANGUAGES = ("zh", "en")
 _TEMPLATES = ("issue.mjml.j2", "issue.txt.j2", "issue.css.j2")
+_FONTS = re.compile(r"[\w\s,'-]+")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
@@ -92,6 +93,10 @@ def load_theme(folder: Path, overrides: Path | None = None) -> Theme:
     ours, theirs = folder / "email", overrides / "email" if overrides else None
     if overrides and not (theirs and theirs.is_dir()):
         raise Misconfigured(f"{overrides} holds no folder `email`: put issue.css.j2, theme.yaml and the like there")
+    if theirs and (
+        strange := sorted({file.name for file in theirs.iterdir()} - {file.name for file in ours.iterdir()})
+    ):
+        raise Misconfigured(f"{theirs} holds {', '.join(strange)}, which no mail is made with; is it misnamed?")
     folders = [one for one in (theirs, ours) if one]
     environment = Environment(
         loader=ChoiceLoader([FileSystemLoader(one) for one in folders]),
@@ -105,34 +110,59 @@ def load_theme(folder: Path, overrides: Path | None = None) -> Theme:
             environment.get_template(name)
     except TemplateError as error:
         raise Misconfigured(f"the theme is broken: {_where(error, str(ours))}: {error.message or error}") from None
-    words = _merged("words.yaml", folders)
-    if missing := [language for language in LANGUAGES if language not in words]:
-        raise Misconfigured(f"{ours / 'words.yaml'} has no words in: {', '.join(missing)}")
-    theme = Theme(environment, environment.overlay(autoescape=False), _merged("theme.yaml", folders), words)
-    _check_colours(theme.style, folders)
+    style, words = _merged("theme.yaml", folders), _words(folders)
+    theme = Theme(environment, environment.overlay(autoescape=False), style, words)
+    _check_style(style, folders)
     _check_css(theme, folders)
     return theme
 
 
-def _merged(name: str, folders: list[Path]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for folder in reversed(folders):
-        file = folder / name
-        if folder is folders[-1] or file.exists():
-            merged = _laid_over(merged, _read_yaml(file), file)
+def _words(folders: list[Path]) -> dict[str, Any]:
+    """Read the words; a language of the operator's own lacks nothing, since English stands behind it."""
+    words = _merged("words.yaml", folders, open_ended=True)
+    english = words["en"]
+    for language, said in words.items():
+        file = _file("words.yaml", folders)
+        words[language] = _laid_over(english, said, file, f"{language}.")
+        for name, value in words[language].items():
+            _check_word(value, english[name], f"{file}: {language}.{name}")
+    return words
+
+
+def _check_word(value: Any, english: Any, place: str) -> None:
+    if isinstance(english, list) != isinstance(value, list):
+        raise Misconfigured(f"{place} must be {'a list of words' if isinstance(english, list) else 'text'}")
+    if isinstance(english, str):
+        known = {name for _, name, _, _ in Formatter().parse(english) if name}
+        try:
+            str(value).format(**dict.fromkeys(known, ""))
+        except (KeyError, IndexError, ValueError):
+            names = ", ".join(f"{{{name}}}" for name in sorted(known)) or "no braces"
+            raise Misconfigured(f"{place} cannot be filled: it may hold {names}, and says {value!r}") from None
+
+
+def _merged(name: str, folders: list[Path], *, open_ended: bool = False) -> dict[str, Any]:
+    """Lay the operator's file over ours; ``open_ended`` where it may bring names of its own at the top."""
+    merged = dict(_read_yaml(folders[-1] / name))
+    theirs = folders[0] / name
+    if len(folders) > 1 and theirs.exists():
+        merged = _laid_over(merged, _read_yaml(theirs), theirs, open_ended=open_ended)
     return merged
 
 
-def _laid_over(ours: Mapping[str, Any], theirs: Mapping[str, Any], file: Path, path: str = "") -> dict[str, Any]:
+def _laid_over(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], file: Path, path: str = "", *, open_ended: bool = False
+) -> dict[str, Any]:
     """Lay values over values, level by level; a name that we do not have is a mistake."""
     merged = dict(ours)
     for name, value in theirs.items():
-        if ours and path and name not in ours:
+        if name not in ours and not open_ended:
             raise Misconfigured(f"{file}: nothing is called {path}{name}; there is: {', '.join(map(str, ours))}")
         mine = ours.get(name)
-        if isinstance(mine, Mapping) != isinstance(value, Mapping) and mine is not None:
+        if mine is not None and isinstance(mine, Mapping) != isinstance(value, Mapping):
             raise Misconfigured(f"{file}: {path}{name} must be {'names with values' if mine else 'one value'}")
-        merged[name] = _laid_over(mine or {}, value, file, f"{path}{name}.") if isinstance(value, Mapping) else value
+        nested = isinstance(mine, Mapping) and isinstance(value, Mapping)
+        merged[name] = _laid_over(mine or {}, value, file, f"{path}{name}.") if nested else value
     return merged
 
 
@@ -145,16 +175,19 @@ def _read_yaml(file: Path) -> Mapping[str, Any]:
         raise Misconfigured(f"{file}{line}: {getattr(error, 'problem', None) or error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"the theme's {file} cannot be read: {error}") from None
-    if not isinstance(read, dict):
+    if read is not None and not isinstance(read, dict):
         raise Misconfigured(f"{file}, line 1: it must hold lines of `name: value`")
-    return read
+    return read or {}
 
 
-def _check_colours(style: Mapping[str, Any], folders: list[Path]) -> None:
+def _check_style(style: Mapping[str, Any], folders: list[Path]) -> None:
+    file = _file("theme.yaml", folders)
+    for name in ("font", "mono"):
+        if not _FONTS.fullmatch(str(style[name])):
+            raise Misconfigured(f"{file}: {name} is no list of fonts as CSS writes it: {style[name]!r}")
     for scheme in ("light", "dark"):
         for name, value in style[scheme].items():
             if not is_colour(str(value)):
-                file = _file("theme.yaml", folders)
                 raise Misconfigured(f"{file}: {scheme}.{name} is no colour as #rrggbb: {value!r}")
 
 

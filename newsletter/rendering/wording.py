@@ -40,6 +40,10 @@ class Wording:
         """Show whether a task is done."""
         return "☑" if done else "☐"
 
+    def struck(self, text: str) -> str:
+        """Show in plain text that something no longer holds; without its mark it would say the contrary."""
+        return str(self.words["struck"]).format(text=text)
+
     def amount(self, blocks: Iterable[Block]) -> str:
         """Say how much there is to read."""
         everything = tuple(blocks)

@@ -2,30 +2,35 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from newsletter.cli.live_links import probe
-from tests.mails import SHOWCASE
+from newsletter.cli.live_links import addresses_of, probe
+from tests.mails import FACE, SHOWCASE, edition
 
 
 WELL = "---\ntitle: 一周小事\npreheader: 三件小事\n---\n\n一段。\n"
 
 
 class Site(BaseHTTPRequestHandler):
-    """A site with a page, a missing one, a guarded one, one that knows no HEAD, and one that leads on."""
+    """A site with a page, a missing one, a guarded one, two that know no HEAD, one that leads on, one in circles."""
 
     def do_HEAD(self) -> None:
-        self.answer({"/": 200, "/gone": 404, "/guarded": 403, "/no-head": 405, "/moved": 301}.get(self.path, 500))
+        self.answer(
+            {"/": 200, "/gone": 404, "/guarded": 403, "/no-head": 405, "/moved": 301, "/round": 302}.get(self.path, 500)
+        )
 
     def do_GET(self) -> None:
-        self.answer({"/": 200, "/no-head": 200, "/guarded": 403, "/gone": 404}.get(self.path, 500))
+        self.answer(
+            {"/": 200, "/no-head": 200, "/odd": 200, "/round": 302, "/guarded": 403, "/gone": 404}.get(self.path, 500)
+        )
 
     def answer(self, status: int) -> None:
         self.send_response(status)
-        if status == 301:
-            self.send_header("Location", "/")
+        if status in {301, 302}:
+            self.send_header("Location", "/" if status == 301 else self.path)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -44,11 +49,21 @@ def site():
 
 def test_every_link_is_asked_and_only_dead_ones_are_told(site):
     asked: list[int] = []
-    paths = ("/", "/gone", "/guarded", "/no-head", "/moved")
-    links = [*(f"{site}{path}" for path in paths), "http://127.0.0.1:1/closed", "mailto:a@example.com"]
-    findings = {one.message.split()[0]: one.severity for one in probe(links, done=lambda: asked.append(1))}
-    assert findings == {f"{site}/gone": "warning", f"{site}/guarded": "note", "http://127.0.0.1:1/closed": "warning"}
-    assert len(asked) == 6
+    text = "".join(
+        f"[到{path}]({path})\n" for path in ("/", "/gone", "/guarded", "/no-head", "/odd", "/moved", "/round")
+    )
+    source = f"# 标题\n\n{text}\n[关](http://127.0.0.1:1/closed) [信](mailto:a@example.com)\n\n![图](/gone)"
+    places = addresses_of(edition(source, replace(FACE, site_url=site)))
+    findings = {
+        one.message.split()[0]: (one.severity, one.where) for one in probe(places, done=lambda: asked.append(1))
+    }
+    assert findings == {
+        f"{site}/gone": ("warning", "line 3"),
+        f"{site}/guarded": ("note", "line 3"),
+        f"{site}/round": ("warning", "line 3"),
+        "http://127.0.0.1:1/closed": ("warning", "line 11"),
+    }
+    assert len(asked) == len(places) == 8
 
 
 def test_check_prints_the_fixed_form(run, tmp_path):
@@ -60,6 +75,14 @@ def test_check_prints_the_fixed_form(run, tmp_path):
     assert finding["severity"] == "blocker"
     assert finding["where"] == "line 8"
     assert set(finding) == {"check", "severity", "message", "where"}
+
+
+def test_an_issue_that_cannot_be_read_is_a_finding_too(run, tmp_path):
+    (tmp_path / "bad.md").write_text(WELL + "\n::: plan pro\n一段。\n", encoding="utf-8")
+    answer = run("issue", "check", "bad.md", "--json")
+    assert answer.returncode == 1
+    (finding,) = json.loads(answer.stdout)["findings"]
+    assert (finding["check"], finding["severity"], finding["where"]) == ("source", "blocker", "line 8")
 
 
 def test_check_says_in_words_what_can_be_mailed(run, tmp_path):

@@ -25,7 +25,7 @@ def order(world, issue_id, *overrides):
 
 def test_every_blocker_must_be_overridden_by_the_name_of_its_check(world):
     issue = world.issue(BLOCKED)
-    with pytest.raises(Refused, match=r"fields: .*sponsor-label: .*--override"):
+    with pytest.raises(Refused, match=r"fields \(line 3\): .*sponsor-label \(line 5\): .*--override"):
         order(world, issue)
     with pytest.raises(Refused, match="sponsor-label"):
         order(world, issue, "fields")

@@ -65,4 +65,4 @@ def test_an_issue_for_other_plans_is_one_teaser():
 
 def test_unknown_plans_are_named_with_their_line():
     document = parse("---\nplans: [pro, gold]\n---\n# 标题\n\n::: plan team\n秘密\n:::")
-    assert unknown_plans(document, {"free", "pro"}) == {"gold": 1, "team": 6}
+    assert unknown_plans(document, {"free", "pro"}) == {"gold": 2, "team": 6}

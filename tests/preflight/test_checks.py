@@ -50,6 +50,19 @@ def _with_a_link_in_html_only() -> Edition:
     return without(whole, text=whole.renderings[0].text.replace("https://news.example.com/a", ""))
 
 
+def _without_text(folder: Path) -> Edition:
+    theme = themed(folder, "issue.txt.j2", ("{{ section }}", ""))
+    return edition(HEAD.format(front="") + TEXT * 20, theme=theme)
+
+
+def _latin_1() -> Edition:
+    """A French issue whose text part was left without the characters that keep it out of Latin-1."""
+    face = replace(FACE, name="Le Mercredi", postal_address="1 rue Exemple", locale="fr", plan_names={})
+    whole = edition("---\ntitle: Été\npreheader: Ça va\n---\n\nUn petit déjeuner au café, et une phrase.", face)
+    return without(whole, text=whole.renderings[0].text.encode("latin-1", "ignore").decode("latin-1"))
+
+
+WIDE_TABLE = f"|{' 项 |' * 13}\n|{'---|' * 13}\n|{' 短 |' * 13}"
 LONG_TABLE = "| 项 |\n|---|\n" + "| 短 |\n" * 201
 UNLINKED = "| 事 |\n|---|\n| [甲](/a) |\n| [乙](/b) |\n| 丙 |\n| [丁](/d) |"
 
@@ -60,6 +73,12 @@ MANY_RULES = "@media (min-width: 480px) {" + "".join(f".r{number} {{ margin: {nu
 CASES = [
     ("publication", BLOCKER, lambda: edition(HEAD.format(front="") + TEXT, replace(FACE, postal_address=""))),
     ("publication", BLOCKER, lambda: edition(HEAD.format(front="") + TEXT, reply_to="")),
+    ("publication", BLOCKER, in_theme("issue.mjml.j2", "{{ face.postal_address }}", "")),
+    (
+        "publication",
+        WARNING,
+        lambda: edition(HEAD.format(front="") + f"{TEXT}\n\n{PAID}", replace(FACE, upgrade_url="")),
+    ),
     ("plans", BLOCKER, lambda: issue(plans="[free, gold]")),
     ("plans", BLOCKER, lambda: issue(f"{TEXT}\n\n::: plan gold\n秘密的一段。\n:::")),
     ("plans", BLOCKER, lambda: replace(issue(), renderings=())),
@@ -85,6 +104,7 @@ CASES = [
     ("fields", BLOCKER, lambda: issue(f"{TEXT}*|FNAME|*")),
     ("fields", BLOCKER, lambda: issue(f"{TEXT}[甲](<https://a.example/?u={{{{ name }}}}>)")),
     ("fields", BLOCKER, lambda: issue(subject="'{{ nick }}，早'")),
+    ("fields", BLOCKER, lambda: edition(HEAD.format(front="") + TEXT, replace(FACE, standing_footer="{{ nmae }}"))),
     ("leftover-markdown", WARNING, lambda: issue(f"{TEXT}**没有关上")),
     ("leftover-markdown", WARNING, lambda: issue(f"{TEXT}[点我](javascript:x)")),
     ("leftover-markdown", WARNING, lambda: issue(f"{TEXT}没有定义[^a]")),
@@ -96,14 +116,18 @@ CASES = [
     ("headings", WARNING, lambda: issue(f"## 一节\n\n#### 跳了一级\n\n{TEXT}")),
     ("headings", WARNING, lambda: issue(f"## 一节\n\n##\n\n{TEXT}")),
     ("tables", WARNING, lambda: issue(f"{TEXT}\n\n{LONG_TABLE}")),
+    ("tables", WARNING, lambda: issue(f"{TEXT}\n\n{WIDE_TABLE}")),
     ("rows-without-link", WARNING, lambda: issue(f"{TEXT}\n\n{UNLINKED}")),
     ("links", WARNING, lambda: issue(f"{TEXT}[点击这里](/a)")),
     ("links", WARNING, lambda: issue(f"{TEXT}[](/a)")),
     ("links", WARNING, lambda: issue(f"{TEXT}[空的地址]()")),
     ("links", WARNING, lambda: issue(f"{TEXT}[文件](ftp://a.example/b)")),
+    ("links", WARNING, lambda: issue(f"{TEXT}[少了前缀](www.example.com)")),
+    ("links", WARNING, lambda: issue(f"{TEXT}[没有主机](https://)")),
     ("links", NOTE, lambda: issue(f"{TEXT}[目录](#a)")),
     ("links", NOTE, lambda: issue(f"{TEXT}[全文](/a)与[全文](/b)")),
     ("link-parity", WARNING, _with_a_link_in_html_only),
+    ("link-parity", WARNING, _without_text),
     ("images", WARNING, lambda: issue(f"{TEXT}\n\n![](/a.png)")),
     ("images", WARNING, lambda: issue(f"{TEXT}\n\n![图](http://a.example/a.png)")),
     ("images", WARNING, lambda: issue(f"{TEXT}\n\n![图](/a.svg)")),
@@ -115,11 +139,7 @@ CASES = [
     ("language", WARNING, lambda: issue(locale="en")),
     ("language", BLOCKER, in_theme("issue.mjml.j2", '<mjml lang="{{ locale }}">', "<mjml>")),
     ("charset", BLOCKER, lambda: issue(f"{TEXT}控制\x92字符")),
-    (
-        "charset",
-        BLOCKER,
-        lambda: without(issue(), text=issue().renderings[0].text.encode("ascii", "ignore").decode() + "é"),
-    ),
+    ("charset", BLOCKER, _latin_1),
     ("size", WARNING, lambda: issue(f"{TEXT}\n\n" + "很长的一段。" * 4000)),
     ("size", BLOCKER, lambda: issue(f"{TEXT}\n\n" + "很长的一段。" * 7000)),
     ("style-size", WARNING, in_theme("issue.css.j2", "@media (min-width: 480px) {", MANY_RULES)),
@@ -129,6 +149,7 @@ CASES = [
         in_theme("issue.mjml.j2", '<mj-text padding="10px 24px 0"> </mj-text>', "<mj-txet>字</mj-txet>"),
     ),
     ("contrast", WARNING, in_theme("theme.yaml", 'quiet: "#5b6168"', 'quiet: "#999999"')),
+    ("contrast", BLOCKER, in_theme("theme.yaml", 'ink: "#dcd9d2"', 'ink: "#2d3135"')),
     ("client-support", WARNING, in_theme("issue.css.j2", ".footer p {", ".footer p { position: relative;")),
     ("client-rules", NOTE, lambda: issue(f"{TEXT}图在这里 ![图](/a.png) 行内")),
 ]

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from newsletter.errors import Misconfigured
+from newsletter.rendering.mail import Face
 from newsletter.rendering.themes import load_theme
 from tests.mails import FACE, TEMPLATES, mail
 
@@ -37,6 +38,11 @@ def test_words_are_laid_over_ours_and_a_third_language_may_come(folder):
     assert "再见" in mail("# 标题\n\n一段。", theme=theme).text
     assert theme.words_for("en")["leave"] == "Unsubscribe at once"
     assert theme.words_for("ja-JP")["nameless"] == "読者様"
+    assert theme.words_for("ja-JP")["leave"] == "Unsubscribe at once"
+
+
+def test_an_empty_file_changes_nothing(folder):
+    assert overridden(folder, "theme.yaml", "").look() == load_theme(TEMPLATES).look()
 
 
 def test_a_template_takes_the_place_of_ours(folder):
@@ -53,6 +59,16 @@ def test_a_template_takes_the_place_of_ours(folder):
         ("theme.yaml", "light: '#112233'\n", r"theme\.yaml: light must be names with values"),
         ("theme.yaml", "light:\n  accent: teal\n", r"theme\.yaml: light\.accent is no colour"),
         ("words.yaml", "zh:\n  leafe: 退订\n", r"words\.yaml: nothing is called zh\.leafe"),
+        ("theme.yaml", "lite:\n  accent: '#112233'\n", r"theme\.yaml: nothing is called lite"),
+        ("theme.yaml", "font: 'a; } </style>'\n", r"theme\.yaml: font is no list of fonts"),
+        (
+            "words.yaml",
+            "zh:\n  only_for: '{planz}'\n",
+            r"words\.yaml: zh\.only_for cannot be filled: it may hold \{plans\}",
+        ),
+        ("words.yaml", "zh:\n  leave: '退{'\n", r"words\.yaml: zh\.leave cannot be filled"),
+        ("words.yaml", "zh:\n  risk_labels: 风险\n", r"words\.yaml: zh\.risk_labels must be a list"),
+        ("isue.css.j2", "p {}", r"isue\.css\.j2, which no mail is made with"),
         ("issue.txt.j2", "一\n{% if %}\n", r"issue\.txt\.j2, line 2"),
         ("issue.css.j2", "p { color: red; }\n.a { color red; }\n", r"issue\.css\.j2, line 2"),
         (
@@ -93,3 +109,23 @@ def test_a_folder_without_a_theme_is_told(tmp_path):
 def test_a_brand_colour_is_seen_and_its_text_reads(brand):
     html = mail("---\nnumber: 7\n---\n# 标题\n\n[加入](/join){.button}", replace(FACE, brand_color=brand)).html
     assert re.search(rf'class="press" style="[^"]*background-color:{brand}', html)
+
+
+def test_everything_a_publication_can_show_is_shown():
+    face = Face(
+        "一份刊物",
+        "https://news.example.com",
+        "示例路 1 号",
+        "zh-CN",
+        subscribe_url="https://news.example.com/join",
+        upgrade_url="https://news.example.com/pro",
+        logo_url="https://news.example.com/logo.png",
+        brand_color="#0b5c8a",
+        standing_footer="由机器**撰写**，[声明](/notice)。{{ name }}",
+        plan_names={"pro": "专业版"},
+    )
+    rendering = mail("---\nnumber: 7\ndate: 2027-01-01\n---\n# 标题\n\n::: plan pro\n一段。\n:::", face)
+    for shown in ("logo.png", "/join", "/pro", "#0b5c8a", "撰写", "/notice", "专业版", "第 7 期", "2027-01-01"):
+        assert shown in rendering.html
+    for shown in ("/join", "/pro", "由机器撰写", "/notice", "专业版", "第 7 期", "2027-01-01", "示例路 1 号"):
+        assert shown in rendering.text

@@ -38,7 +38,11 @@ class _Open:
 
 
 def syntax_tree(source: str) -> Sequence[SyntaxTreeNode]:
-    """Read a source into markdown-it's tree."""
+    """Read a source into markdown-it's tree.
+
+    Raises:
+        BadIssue: A container is not closed, or a footnote stands in another one.
+    """
     markdown = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable(["table", "strikethrough"])
     markdown.use(front_matter_plugin).use(footnote_plugin).use(cjk_emphasis)
     markdown.use(attrs_plugin, after=("image", "link_close"), allowed=("class", "width"))
@@ -49,7 +53,11 @@ def syntax_tree(source: str) -> Sequence[SyntaxTreeNode]:
     # Before emphasis: the default in a field may hold `*` and `_`.
     markdown.inline.ruler.before("escape", "field", _field)
     markdown.inline.ruler.before("link", "field_link", _field_link)
-    return SyntaxTreeNode(markdown.parse(source)).children
+    try:
+        return SyntaxTreeNode(markdown.parse(source)).children
+    except ValueError:
+        # The plugin takes a note out of the text it stands in, and a note inside a note is left with half its tokens.
+        raise BadIssue("a footnote is defined inside another one: give each a line of its own at the margin") from None
 
 
 def _field(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's own signature

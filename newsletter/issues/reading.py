@@ -52,7 +52,11 @@ class Dropped:
 
 _WRAPPING: Mapping[str, Callable[[Inlines], Inline]] = {"em": Emphasis, "strong": Strong, "s": Struck}
 _ALERT = re.compile(r"\[!(?P<kind>[A-Za-z]+)\][ \t]*$")
-_FENCE = re.compile(r"^[ \t]*[:：]{3,}", re.MULTILINE)
+#: A container's fence, also behind the marks of quotes and lists.
+_FENCE = re.compile(r"^[ \t>*+-]*(?:\d+[.)][ \t]+)?[:：]{3,}[ \t]*(?P<words>\S?)", re.MULTILINE)
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+#: The lines that open and close a block of code.
+LINES_OF_FENCES = 2
 _TASK = re.compile(r"\[(?P<mark>[ xX])\]\s+")
 
 
@@ -115,9 +119,12 @@ class Reader:
 
     def _raw(self, html: str, line: int) -> Blocks:
         self._drop(html)
-        tree = raw_html.tree(html, line)
-        _refuse_fence(tree.text_content(), line)
-        return RawNodes(line).blocks(tree)
+        # A container may be commented out as a whole; half of one would let the rest of it out.
+        for comment in _COMMENT.findall(html):
+            if sum(1 if fence["words"] else -1 for fence in _FENCE.finditer(comment)):
+                _refuse_fence(comment, line)
+        _refuse_fence(_COMMENT.sub("", html), line)
+        return RawNodes(line).blocks(raw_html.tree(html, line))
 
     def _inlines(self, nodes: Sequence[SyntaxTreeNode], *, in_link: bool = False) -> Inlines:
         if not any(node.type == "html_inline" for node in nodes):
@@ -181,6 +188,7 @@ class Reader:
 
     def heading(self, node: SyntaxTreeNode, line: int) -> Heading:
         """Read a heading, with the author's own level."""
+        _refuse_fence(node.children[0].content if node.children else "", line)
         return Heading(int(node.tag[1]), self.inlines(node), line)
 
     def listing(self, node: SyntaxTreeNode, line: int) -> Listing:
@@ -199,9 +207,17 @@ class Reader:
         return Table(tuple(head), padded, tuple(_alignment(cell) for cell in cells), line)
 
 
-def _indented_code(reader: Reader, node: SyntaxTreeNode, line: int) -> Code:
+def _indented_code(_: Reader, node: SyntaxTreeNode, line: int) -> Code:
     _refuse_fence(node.content, line)
-    return _code(reader, node, line)
+    return _code(node, line)
+
+
+def _fenced_code(_: Reader, node: SyntaxTreeNode, line: int) -> Code:
+    begin, end = node.map or (0, 0)
+    if end - begin < len(node.content.splitlines()) + LINES_OF_FENCES:
+        # A block of code that was never closed takes everything for code, paid parts too.
+        _refuse_fence(node.content, line)
+    return _code(node, line)
 
 
 def _refuse_fence(text: str, line: int) -> None:
@@ -209,12 +225,12 @@ def _refuse_fence(text: str, line: int) -> None:
     if _FENCE.search(text):
         raise BadIssue(
             "a line of `:::` here opens or closes nothing: put an empty line before it, do not indent it, and keep it "
-            "out of raw HTML",
+            "out of raw HTML and of code that is not closed",
             line,
         )
 
 
-def _code(_: Reader, node: SyntaxTreeNode, line: int) -> Code:
+def _code(node: SyntaxTreeNode, line: int) -> Code:
     return Code(node.content.rstrip("\n"), (node.info or "").split(" ")[0], line)
 
 
@@ -223,7 +239,7 @@ _READERS: Mapping[str, Callable[[Reader, SyntaxTreeNode, int], Block]] = {
     "bullet_list": Reader.listing,
     "ordered_list": Reader.listing,
     "table": Reader.table,
-    "fence": _code,
+    "fence": _fenced_code,
     "code_block": _indented_code,
     "hr": lambda _reader, _node, line: Rule(line),
 }

@@ -181,11 +181,21 @@ def test_a_container_holds_its_text_however_it_is_written(source):
         ("    ::: plan pro\n    秘密。\n    :::", "opens or closes nothing"),
         ("<div>\n::: plan pro\n秘密。\n:::\n</div>", "opens or closes nothing"),
         ("1. 一\n   ::: plan pro\n2. 秘密", "never closed"),
+        ("```\n没有关上\n\n::: plan pro\n秘密\n:::", "opens or closes nothing"),
+        ("~~~\n- ::: plan pro\n  秘密\n  :::", "opens or closes nothing"),
+        ("<div>\n> ::: plan pro\n> 秘密\n</div>", "opens or closes nothing"),
+        ("<!--\n::: plan pro\n-->\n秘密\n\n<!--\n:::\n-->", "opens or closes nothing"),
+        ("    - ::: plan pro\n      秘密", "opens or closes nothing"),
+        ("秘密\n:::\n---", "opens or closes nothing"),
     ],
 )
 def test_a_container_that_would_let_everything_out_is_an_error(source, says):
     with pytest.raises(BadIssue, match=says):
         blocks(source)
+
+
+def test_a_container_can_be_commented_out_as_a_whole():
+    assert blocks("<!--\n::: plan pro\n草稿\n:::\n-->\n\n一段。") == (Paragraph((Text("一段。"),), 9),)
 
 
 def test_a_fence_in_code_is_code():
@@ -207,6 +217,11 @@ def test_footnotes_go_with_their_marks():
 def test_a_note_that_holds_its_own_mark_ends():
     (paragraph,) = blocks("甲[^a]\n\n[^a]: 注[^a]")
     assert isinstance(paragraph, Paragraph)
+
+
+def test_a_note_inside_a_note_is_an_error_and_no_crash():
+    with pytest.raises(BadIssue, match="inside another one"):
+        blocks("- [^1]: 2) [^1]: 甲\n\n乙[^1]")
 
 
 def test_a_note_written_in_a_container_stays_in_it():

@@ -373,6 +373,12 @@ def test_what_is_nested_too_deeply_is_refused_or_read(source):
         return
 
 
+def test_nothing_is_left_out_without_a_word():
+    with pytest.raises(BadIssue, match="line 3: it is nested more than 100 levels deep"):
+        blocks("> " * 500 + "很深")
+    assert "很深" in mail(f"# 标题\n\n{'> ' * 40}很深").text
+
+
 def test_nine_lists_in_one_another_are_read():
     source = "\n".join(f"{'  ' * depth}- 第{depth}层" for depth in range(9))
     assert "第8层" in mail(f"# 标题\n\n{source}").text

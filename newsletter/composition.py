@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 import structlog
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from newsletter.database import Database, sqlite_warning
 from newsletter.delivery.audience import FreezeTerms
@@ -31,6 +31,7 @@ from newsletter.providers.base import Provider
 from newsletter.providers.sendgrid import SendGridAccount, SendGridProvider
 from newsletter.rendering.themes import load_theme
 from newsletter.settings import Settings
+from newsletter.signing import LinkSigner
 from subscribers.hashing import AddressHasher
 
 
@@ -73,7 +74,12 @@ class Service:
     @cached_property
     def hasher(self) -> AddressHasher:
         """What keeps suppressed addresses without keeping them."""
-        return AddressHasher(_pepper(self.settings))
+        return AddressHasher(_secrets(self.settings, self.settings.address_pepper, "pepper")[-1])
+
+    @cached_property
+    def signer(self) -> LinkSigner:
+        """What signs links that work for a time."""
+        return LinkSigner(_secrets(self.settings, self.settings.link_key, "link-key"))
 
     @cached_property
     def terms(self) -> FreezeTerms:
@@ -137,23 +143,26 @@ def shipped(folder: str) -> Path:
     return packed if packed.is_dir() else package.parent / folder
 
 
-def _pepper(settings: Settings) -> bytes:
-    """Take the pepper from the settings, else from its file in the data folder, which is made the first time."""
-    if said := settings.address_pepper.get_secret_value():
-        return said.encode()
-    file = settings.data_dir / "pepper"
+def _secrets(settings: Settings, said: SecretStr, name: str) -> tuple[bytes, ...]:
+    """Take secrets from a setting, else from their file in the data folder, which is made the first time."""
+    if words := said.get_secret_value():
+        return tuple(word.strip().encode() for word in words.split(",") if word.strip())
+    file = settings.data_dir / name
     if not file.exists():
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         made = file.with_suffix(f".{secrets.token_hex(4)}")
         made.touch(mode=0o600)
         made.write_text(secrets.token_urlsafe(32))
-        # A hard link fails where another process was first; then its pepper is the one.
+        # A hard link fails where another process was first; then its secret is the one.
         with suppress(FileExistsError):
             os.link(made, file)
         made.unlink()
-    if not (pepper := file.read_text().strip()):
-        raise Misconfigured(f"{file} is empty: restore it from a backup, or set NEWSLETTER_ADDRESS_PEPPER")
-    return pepper.encode()
+    if not (lines := file.read_text().split()):
+        raise Misconfigured(f"{file} is empty: restore it from a backup, or set NEWSLETTER_{_SETTING_OF[name]}")
+    return tuple(line.encode() for line in lines)
+
+
+_SETTING_OF = {"pepper": "ADDRESS_PEPPER", "link-key": "LINK_KEY"}
 
 
 def configure_logging(*, verbose: bool = False) -> None:

@@ -6,12 +6,23 @@ three equal.
 """
 
 import ipaddress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from subscribers.hashing import MIN_SECRET_BYTES
+
+
+class ClientEvidence(StrEnum):
+    """How much of a reader's connection the proof of consent keeps."""
+
+    full = "full"
+    truncated = "truncated"
+    off = "off"
 
 
 class Settings(BaseSettings):
@@ -57,7 +68,19 @@ class Settings(BaseSettings):
     )
     address_pepper: SecretStr = Field(
         SecretStr(""),
-        description="Secret of the hashes of suppressed addresses; empty: kept in the data folder as `pepper`.",
+        description="Secrets for hashes of addresses, oldest first, by commas; empty: `pepper` in the data folder.",
+    )
+    link_key: SecretStr = Field(
+        SecretStr(""),
+        description="Secrets of links that expire, oldest first, with commas; empty: `link-key` in the data folder.",
+    )
+    client_evidence: ClientEvidence = Field(
+        ClientEvidence.truncated,
+        description="What the proof of consent keeps of a reader's IP address and browser: full, truncated or off.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses of reverse proxies whose X-Forwarded-For is believed, with commas; empty: nobody's.",
     )
     templates_dir: Path | None = Field(
         default=None,
@@ -82,6 +105,24 @@ class Settings(BaseSettings):
         if not entries or not all("@" in entry for entry in entries):
             raise ValueError("write addresses and @domains, comma-separated; leave the setting out to mail everybody")
         return entries
+
+    @field_validator("address_pepper", "link_key")
+    @classmethod
+    def _is_secret(cls, value: SecretStr) -> SecretStr:
+        words = [word.strip() for word in value.get_secret_value().split(",")]
+        if words != [""] and any(len(word.encode()) < MIN_SECRET_BYTES for word in words):
+            raise ValueError(f"each secret needs at least {MIN_SECRET_BYTES} characters; separate several by commas")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for one in filter(None, map(str.strip, value.split(","))):
+            try:
+                ipaddress.ip_network(one, strict=False)
+            except ValueError:
+                raise ValueError(f"{one!r} is no IP address or network: write 127.0.0.1 or 10.0.0.0/8") from None
+        return value
 
     @field_validator("sendgrid_api_key", "emulator_key", mode="before")
     @classmethod

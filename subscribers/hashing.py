@@ -13,7 +13,7 @@ from subscribers.errors import OtherPepper
 from subscribers.models import Subscriber, Suppression
 
 
-MIN_PEPPER_BYTES = 16
+MIN_SECRET_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class AddressHasher:
     key_id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        if len(self.pepper) < MIN_PEPPER_BYTES:
-            raise ValueError(f"the pepper has {len(self.pepper)} bytes; give it at least {MIN_PEPPER_BYTES}")
+        if len(self.pepper) < MIN_SECRET_BYTES:
+            raise ValueError(f"the pepper has {len(self.pepper)} bytes; give it at least {MIN_SECRET_BYTES}")
         object.__setattr__(self, "key_id", hmac.digest(self.pepper, b"key id", "sha256").hex()[:8])
 
     def hash(self, address_key: str) -> str:

@@ -74,7 +74,7 @@ class Service:
     @cached_property
     def hasher(self) -> AddressHasher:
         """What keeps suppressed addresses without keeping them."""
-        return AddressHasher(_secrets(self.settings, self.settings.address_pepper, "pepper")[-1])
+        return AddressHasher(*_secrets(self.settings, self.settings.address_pepper, "pepper"))
 
     @cached_property
     def signer(self) -> LinkSigner:

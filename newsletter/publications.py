@@ -37,6 +37,10 @@ class Publication(SQLModel, table=True):
     logo_url: str = ""
     brand_color: str = ""
     standing_footer: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    frequency: str = ""
+    privacy_url: str = ""
+    privacy_version: str = ""
+    leave_mailbox: str = ""
     created_at: datetime
 
 
@@ -47,6 +51,8 @@ class PublicationForm:
     ``sender`` and ``reply_to`` are addresses, ``site_url`` is where root-relative links of issues point,
     ``subscribe_url`` where somebody to whom a mail was forwarded can subscribe, ``upgrade_url`` where a reader gets
     another plan; ``brand_color`` is ``#rrggbb``, ``standing_footer`` is Markdown at the end of every issue.
+    ``frequency`` is how often it comes, as sign-up forms say it; ``privacy_url`` and ``privacy_version`` name the
+    policy that readers agree to; ``leave_mailbox`` takes mails that unsubscribe their sender.
     """
 
     name: str | None = None
@@ -61,6 +67,10 @@ class PublicationForm:
     logo_url: str | None = None
     brand_color: str | None = None
     standing_footer: str | None = None
+    frequency: str | None = None
+    privacy_url: str | None = None
+    privacy_version: str | None = None
+    leave_mailbox: str | None = None
 
     def cleaned(self) -> dict[str, str]:
         """Give the fields that were said, checked.
@@ -74,7 +84,7 @@ class PublicationForm:
         return said
 
 
-_ADDRESSES_OF_PAGES = frozenset({"site_url", "subscribe_url", "upgrade_url", "logo_url"})
+_ADDRESSES_OF_PAGES = frozenset({"site_url", "subscribe_url", "upgrade_url", "logo_url", "privacy_url"})
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -85,7 +95,7 @@ def _check(field: str, value: str) -> None:
         raise Refused(f"{field}: line breaks and control characters cannot stand in a header; write it in one line")
     if field in {"name", "sender"} and not value:
         raise Refused(f"{field}: it cannot be empty")
-    if value and field in {"sender", "reply_to"}:
+    if value and field in {"sender", "reply_to", "leave_mailbox"}:
         _check_address(field, value)
     if value and field in _ADDRESSES_OF_PAGES:
         _check_page(field, value)

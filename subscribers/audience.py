@@ -5,6 +5,7 @@ judge the same. Nothing is fetched here: the caller builds its INSERT … SELECT
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -12,8 +13,8 @@ from sqlalchemy import Case, ColumnElement, Select, case, exists, func, null, or
 from sqlalchemy import select as select_columns
 from sqlmodel import col
 
-from subscribers.models import Subscriber, Subscription, SubscriptionState, Suppression
-from subscribers.suppression import is_active
+from subscribers.models import AddressHash, Subscriber, Subscription, SubscriptionState
+from subscribers.suppression import is_suppressed
 
 
 class ExclusionReason(StrEnum):
@@ -24,13 +25,17 @@ class ExclusionReason(StrEnum):
     pending = "pending"
     suppressed = "suppressed"
     invalid_address = "invalid_address"
+    paused = "paused"
 
 
-def candidates(publication_id: int, *, after: int | None = None, up_to: int | None = None) -> Select[Any]:
+def candidates(
+    publication_id: int, *, now: datetime, after: int | None = None, up_to: int | None = None
+) -> Select[Any]:
     """Select one row for each subscription of a publication, those of erased people left out.
 
     Args:
         publication_id: The publication.
+        now: When it is asked; a reader's pause ends by itself.
         after: Only subscriptions with a greater id.
         up_to: Only subscriptions with an id not greater.
 
@@ -38,7 +43,7 @@ def candidates(publication_id: int, *, after: int | None = None, up_to: int | No
         Rows of ``subscription_id``, ``subscriber_id``, ``plan_id``, ``email``, ``domain``, ``name``, ``locale``,
         ``unsubscribe_id`` and ``exclusion``, which is null or an ``ExclusionReason``. Not ordered.
     """
-    found = _people().where(col(Subscription.publication_id) == publication_id, col(Subscriber.erased_at).is_(None))
+    found = _people(now).where(col(Subscription.publication_id) == publication_id, col(Subscriber.erased_at).is_(None))
     if after is not None:
         found = found.where(col(Subscription.id) > after)
     if up_to is not None:
@@ -46,17 +51,17 @@ def candidates(publication_id: int, *, after: int | None = None, up_to: int | No
     return found
 
 
-def may_mail(subscription_ids: Sequence[int] | Select[Any]) -> Select[Any]:
+def may_mail(subscription_ids: Sequence[int] | Select[Any], *, now: datetime) -> Select[Any]:
     """Select the present truth about subscriptions, for the last look before a batch is submitted.
 
     Returns:
         Rows as ``candidates`` gives them; erased people are among them, excluded. An id without a row must not be
         mailed either.
     """
-    return _people().where(col(Subscription.id).in_(subscription_ids))
+    return _people(now).where(col(Subscription.id).in_(subscription_ids))
 
 
-def _people() -> Select[Any]:
+def _people(now: datetime) -> Select[Any]:
     columns: list[ColumnElement[Any]] = [
         col(Subscription.id).label("subscription_id"),
         col(Subscription.subscriber_id).label("subscriber_id"),
@@ -66,29 +71,25 @@ def _people() -> Select[Any]:
         col(Subscriber.name).label("name"),
         col(Subscriber.locale).label("locale"),
         col(Subscription.unsubscribe_id).label("unsubscribe_id"),
-        _exclusion().label("exclusion"),
+        _exclusion(now).label("exclusion"),
     ]
     return select_columns(*columns).join(Subscriber, col(Subscriber.id) == col(Subscription.subscriber_id))
 
 
-def _exclusion() -> Case[str | None]:
+def _exclusion(now: datetime) -> Case[str | None]:
     return case(
         (col(Subscriber.erased_at).is_not(None), ExclusionReason.erased.value),
         (col(Subscription.state) == SubscriptionState.left, ExclusionReason.unsubscribed.value),
         # Fail closed: only the confirmed are mailed, whatever other states there will be.
         (col(Subscription.state) != SubscriptionState.confirmed, ExclusionReason.pending.value),
-        (_is_suppressed(), ExclusionReason.suppressed.value),
+        (is_suppressed(col(Subscription.publication_id), col(Subscriber.id)), ExclusionReason.suppressed.value),
         (_has_no_address(), ExclusionReason.invalid_address.value),
+        (col(Subscription.paused_until) > now, ExclusionReason.paused.value),
         else_=null(),
-    )
-
-
-def _is_suppressed() -> ColumnElement[bool]:
-    return exists().where(
-        col(Suppression.address_hash) == col(Subscriber.address_hash), is_active(col(Subscription.publication_id))
     )
 
 
 def _has_no_address() -> ColumnElement[bool]:
     # Without a hash no suppression could be found: such a row is not mailed either.
-    return or_(col(Subscriber.email).is_(None), col(Subscriber.email) == "", col(Subscriber.address_hash).is_(None))
+    hashed = exists().where(col(AddressHash.subscriber_id) == col(Subscriber.id))
+    return or_(col(Subscriber.email).is_(None), col(Subscriber.email) == "", ~hashed)

@@ -15,16 +15,10 @@ from sqlmodel import Session, col, select
 from subscribers.actors import Actor
 from subscribers.addresses import Address
 from subscribers.bulk import insert_all, insert_missing
-from subscribers.hashing import AddressHasher, require_same_pepper
-from subscribers.models import (
-    ConsentEvent,
-    ConsentKind,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-    SuppressionReason,
-)
-from subscribers.suppression import reasons_by_hash
+from subscribers.consent_models import ConsentEvent, ConsentKind
+from subscribers.hashing import AddressHasher, begin_with_pepper, require_same_pepper
+from subscribers.models import AddressHash, Subscriber, Subscription, SubscriptionState, SuppressionReason
+from subscribers.suppression import reasons_by_key
 
 
 #: 128 bits: cannot be guessed. As text 22 characters, so that the unsubscribe header stays short.
@@ -59,6 +53,8 @@ class EnrolmentTerms:
     kind: ConsentKind
     source: str
     locale: str = ""
+    consent_text_id: int | None = None
+    frequency: str = ""
 
 
 def standings(
@@ -70,13 +66,13 @@ def standings(
         OtherPepper: The store was hashed with another pepper.
     """
     require_same_pepper(session, hasher)
-    hashes = {key: hasher.hash(key) for key in keys}
-    subscribed = _subscribed(session, publication_id, hashes)
-    suppressed = reasons_by_hash(session, publication_id, list(hashes.values()))
+    distinct = list(dict.fromkeys(keys))
+    subscribed = _subscribed(session, publication_id, distinct)
+    suppressed = reasons_by_key(session, publication_id, distinct, hasher=hasher)
     known: dict[str, Standing] = {}
-    for key, address_hash in hashes.items():
+    for key in distinct:
         subscription_id, state = subscribed.get(key, (None, None))
-        known[key] = Standing(subscription_id, state, suppressed.get(address_hash, ()))
+        known[key] = Standing(subscription_id, state, suppressed.get(key, ()))
     return known
 
 
@@ -94,10 +90,14 @@ def enrol(  # noqa: PLR0913 - the shape of every use case, with the pepper that 
     Whoever another process wrote at the same moment is left as it stands and missing from the answer. The keys of the
     newcomers are distinct.
     """
+    begin_with_pepper(session, hasher, now=now)
     # In one order everywhere: two processes that add the same readers must not wait for each other in a ring.
     ordered = sorted(newcomers, key=lambda newcomer: newcomer.address.key)
-    insert_missing(session, Subscriber, [_subscriber(newcomer, terms, hasher, now) for newcomer in ordered])
+    insert_missing(session, Subscriber, [_subscriber(newcomer, terms, now) for newcomer in ordered])
     subscriber_ids = _subscriber_ids(session, [newcomer.address.key for newcomer in ordered])
+    insert_missing(
+        session, AddressHash, [row for key, one in subscriber_ids.items() for row in _hashes(one, key, hasher)]
+    )
     drawn = {secrets.token_urlsafe(UNSUBSCRIBE_ID_BYTES): newcomer for newcomer in ordered}
     insert_missing(
         session,
@@ -117,6 +117,9 @@ def enrol(  # noqa: PLR0913 - the shape of every use case, with the pepper that 
             "subscription_id": subscription_id,
             "plan_id": drawn[unsubscribe_id].plan_id,
             "source": terms.source,
+            "consent_text_id": terms.consent_text_id,
+            "frequency": terms.frequency,
+            "locale": terms.locale,
             "detail": dict(drawn[unsubscribe_id].detail),
         }
         for unsubscribe_id, subscription_id, subscriber_id in written
@@ -141,19 +144,23 @@ def _subscriber_ids(session: Session, keys: Sequence[str]) -> dict[str, int]:
     return {key: subscriber_id for key, subscriber_id in session.exec(found) if key}
 
 
-def _subscriber(newcomer: Newcomer, terms: EnrolmentTerms, hasher: AddressHasher, now: datetime) -> dict[str, object]:
+def _subscriber(newcomer: Newcomer, terms: EnrolmentTerms, now: datetime) -> dict[str, object]:
     address = newcomer.address
     return {
         "address_typed": address.typed,
         "email": address.email,
         "address_key": address.key,
         "domain": address.domain,
-        "address_hash": hasher.hash(address.key),
-        "hash_key_id": hasher.key_id,
         "name": newcomer.name,
         "locale": terms.locale,
         "created_at": now,
     }
+
+
+def _hashes(subscriber_id: int, key: str, hasher: AddressHasher) -> list[dict[str, object]]:
+    return [
+        {"subscriber_id": subscriber_id, "key_id": key_id, "hash": one} for key_id, one in hasher.hashes(key).items()
+    ]
 
 
 def _subscription(
@@ -166,5 +173,6 @@ def _subscription(
         "state": terms.state,
         "unsubscribe_id": unsubscribe_id,
         "created_at": now,
+        "asked_at": now if terms.state is SubscriptionState.pending else None,
         "confirmed_at": now if terms.state is SubscriptionState.confirmed else None,
     }

@@ -9,7 +9,8 @@
     ├── UnknownSubscriber  nobody of this address is in the publication
     ├── HasLeft            the reader left; only the reader can come back
     ├── IsSuppressed       the address must not be mailed
-    └── OtherPepper        the store was made with another pepper than the one in use
+    ├── OtherPepper        the store was made with a pepper that is not in use
+    └── NewPepper          the newest pepper is not the store's yet
 
 Each sentence says what is wrong, where, and how to mend it. None holds an address: errors reach log lines.
 """
@@ -64,7 +65,11 @@ class IsSuppressed(SubscribersError):
 
 
 class OtherPepper(SubscribersError):
-    """The store was made with another pepper, so that suppressions would not be recognised.
+    """The store was made with a pepper that is missing, so that suppressions would not be recognised.
 
-    Set the pepper that was in use when the readers were stored.
+    Name it before the newer ones, as it was when the readers were stored.
     """
+
+
+class NewPepper(SubscribersError):
+    """The newest pepper is new to this store: run `newsletter init`, which hashes what is stored with it."""

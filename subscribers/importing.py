@@ -16,11 +16,12 @@ from sqlmodel import Session, col, select
 
 from subscribers.actors import Actor
 from subscribers.addresses import is_role, parse_address
+from subscribers.consent_models import ConsentEvent, ConsentKind
 from subscribers.csv_rows import Row
 from subscribers.enrolment import EnrolmentTerms, Newcomer, Standing, enrol, standings
 from subscribers.errors import InvalidAddress, MissingConsent, UnknownPlan
 from subscribers.hashing import AddressHasher
-from subscribers.models import ConsentEvent, ConsentKind, SubscriptionState
+from subscribers.models import SubscriptionState
 from subscribers.names import clean_name
 from subscribers.plans import PlanView, choose_plan, list_plans
 

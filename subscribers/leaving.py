@@ -15,7 +15,8 @@ from subscribers.actors import Actor
 from subscribers.addresses import mask
 from subscribers.bulk import rows_changed
 from subscribers.consent import Proof, record
-from subscribers.models import ConsentKind, Subscription, SubscriptionState
+from subscribers.consent_models import ConsentKind
+from subscribers.models import Subscription, SubscriptionState
 from subscribers.roster import SubscriptionView, find_by_address, find_by_unsubscribe_id, find_subscription
 
 

@@ -1,35 +1,23 @@
 """The people's tables. Use cases beside them read and write; other packages see frozen values and selects.
 
-Publication ids are plain integers here; their foreign key is made in the migration. Personal data stands only in
-``subscriber`` (address as typed, e-mail, key, name), so that erasure has one place to empty. The ledger of consent
-is append-only and holds no address.
+Publication ids are plain integers here; their foreign key is made in the migration. Personal data stands only in the
+columns that ``forgetting`` empties. The tables of consent are in ``consent_models``.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 
 class SubscriptionState(StrEnum):
-    """Where a subscription stands: asked for, opted in, or ended by the reader."""
+    """Where a subscription stands: asked for, opted in, ended by the reader, or never confirmed in time."""
 
     pending = "pending"
     confirmed = "confirmed"
     left = "left"
-
-
-class ConsentKind(StrEnum):
-    """What a consent event proves."""
-
-    asked = "asked"
-    added = "added"
-    imported = "imported"
-    confirmed = "confirmed"
-    plan_changed = "plan_changed"
-    left = "left"
-    returned = "returned"
+    lapsed = "lapsed"
 
 
 class SuppressionReason(StrEnum):
@@ -45,12 +33,25 @@ class SuppressionReason(StrEnum):
     erased = "erased"
 
 
-def _words(words: type[StrEnum], name: str) -> Enum:
+class AttributeKind(StrEnum):
+    """What the values of an attribute are."""
+
+    text = "text"
+    number = "number"
+    date = "date"
+    yes_no = "yes_no"
+
+
+def words_column(words: type[StrEnum], name: str) -> Enum:
+    """Give the type of a column that holds one of these words, and nothing else."""
     return Enum(words, native_enum=False, create_constraint=True, name=name, length=20)
 
 
 class Plan(SQLModel, table=True):
-    """What a reader of a publication has. The lowest position is the default."""
+    """What a reader of a publication has. The lowest position is the default.
+
+    A public plan is one that readers may give themselves; any other is by invitation, or bought at its upgrade address.
+    """
 
     __table_args__ = (UniqueConstraint("publication_id", "code", name="uq_plan_code"),)
 
@@ -59,6 +60,15 @@ class Plan(SQLModel, table=True):
     code: str = Field(sa_column=Column(String(40), nullable=False))
     name: str
     position: int
+    is_public: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default="0"))
+    #: Where a reader gets this plan; empty: where the publication says.
+    upgrade_url: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
+    #: The plan of readers whose time on this one has ended; empty: the default plan.
+    fallback: str = Field(default="", sa_column=Column(String(40), nullable=False, server_default=""))
+    #: Days after its end for which a reader keeps the plan, as bank transfers take.
+    grace_days: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    #: Days before its end at which the reader is told; 0: not at all.
+    notice_days: int = Field(default=7, sa_column=Column(Integer, nullable=False, server_default="7"))
 
 
 class PlanInclusion(SQLModel, table=True):
@@ -84,13 +94,33 @@ class Subscriber(SQLModel, table=True):
     email: str | None = Field(default=None, sa_column=Column(String(320)))
     address_key: str | None = Field(default=None, sa_column=Column(String(320)))
     domain: str = Field(default="", sa_column=Column(String(255), nullable=False))
-    address_hash: str | None = Field(default=None, sa_column=Column(String(64)))
-    hash_key_id: str = Field(default="", sa_column=Column(String(8), nullable=False))
     name: str = ""
     #: Empty: the publication's own.
     locale: str = Field(default="", sa_column=Column(String(20), nullable=False))
     created_at: datetime
     erased_at: datetime | None = None
+
+
+class HashKey(SQLModel, table=True):
+    """A pepper that this store's hashes were made with, by its id: every living address is hashed with each."""
+
+    __tablename__ = "hash_key"
+
+    id: str = Field(sa_column=Column(String(8), primary_key=True))
+    created_at: datetime
+
+
+class AddressHash(SQLModel, table=True):
+    """A subscriber's address hashed with one pepper: how suppressions find the person in SQL."""
+
+    __tablename__ = "address_hash"
+    __table_args__ = (Index("ix_address_hash_hash", "hash"),)
+
+    subscriber_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("subscriber.id", name="fk_address_hash_subscriber"), primary_key=True)
+    )
+    key_id: str = Field(sa_column=Column(String(8), primary_key=True))
+    hash: str = Field(sa_column=Column(String(64), nullable=False))
 
 
 class Subscription(SQLModel, table=True):
@@ -111,36 +141,66 @@ class Subscription(SQLModel, table=True):
     )
     plan_id: int = Field(sa_column=Column(Integer, ForeignKey("plan.id", name="fk_subscription_plan"), nullable=False))
     state: SubscriptionState = Field(
-        sa_column=Column(_words(SubscriptionState, "ck_subscription_state"), nullable=False)
+        sa_column=Column(words_column(SubscriptionState, "ck_subscription_state"), nullable=False)
     )
     unsubscribe_id: str = Field(sa_column=Column(String(22), nullable=False))
     created_at: datetime
+    #: When confirming was last asked for; who does not confirm is forgotten after a time.
+    asked_at: datetime | None = None
     confirmed_at: datetime | None = None
     left_at: datetime | None = None
+    #: No mail until then, as the reader wished.
+    paused_until: datetime | None = None
+    #: The last day of the plan, in the publication's zone; without one it has no end.
+    plan_until: date | None = None
+    #: The end of which the reader was told.
+    noticed_until: date | None = None
 
 
-class ConsentEvent(SQLModel, table=True):
-    """Proof of one asking, confirming, changing or leaving. Only ever inserted."""
+class SubscriptionTag(SQLModel, table=True):
+    """A word that an operator put on a subscription, to find it by."""
 
-    __tablename__ = "consent_event"
-    __table_args__ = (Index("ix_consent_event_subscription", "subscription_id"),)
+    __tablename__ = "subscription_tag"
+    __table_args__ = (Index("ix_subscription_tag_tag", "tag"),)
+
+    subscription_id: int = Field(
+        sa_column=Column(
+            Integer, ForeignKey("subscription.id", name="fk_subscription_tag_subscription"), primary_key=True
+        )
+    )
+    tag: str = Field(sa_column=Column(String(60), primary_key=True))
+
+
+class Attribute(SQLModel, table=True):
+    """Something a publication keeps of its readers beside what everyone has, with the kind of its values."""
+
+    __table_args__ = (UniqueConstraint("publication_id", "code", name="uq_attribute_code"),)
 
     id: int = Field(default=None, primary_key=True)
     publication_id: int
-    subscriber_id: int = Field(
-        sa_column=Column(Integer, ForeignKey("subscriber.id", name="fk_consent_event_subscriber"), nullable=False)
+    code: str = Field(sa_column=Column(String(40), nullable=False))
+    kind: AttributeKind = Field(sa_column=Column(words_column(AttributeKind, "ck_attribute_kind"), nullable=False))
+
+
+class AttributeValue(SQLModel, table=True):
+    """One reader's value of an attribute: as text (dates as 2026-11-23), or as a number (yes is 1)."""
+
+    __tablename__ = "attribute_value"
+    __table_args__ = (
+        Index("ix_attribute_value_text", "attribute_id", "text"),
+        Index("ix_attribute_value_number", "attribute_id", "number"),
     )
+
     subscription_id: int = Field(
-        sa_column=Column(Integer, ForeignKey("subscription.id", name="fk_consent_event_subscription"), nullable=False)
+        sa_column=Column(
+            Integer, ForeignKey("subscription.id", name="fk_attribute_value_subscription"), primary_key=True
+        )
     )
-    plan_id: int = Field(sa_column=Column(Integer, ForeignKey("plan.id", name="fk_consent_event_plan"), nullable=False))
-    kind: ConsentKind = Field(sa_column=Column(_words(ConsentKind, "ck_consent_event_kind"), nullable=False))
-    at: datetime
-    by: str
-    #: The way it came: a channel of leaving, a run of an import, a command.
-    source: str
-    #: What else proves it: file and row, the basis of consent. Never an address.
-    detail: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    attribute_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("attribute.id", name="fk_attribute_value_attribute"), primary_key=True)
+    )
+    text: str | None = Field(default=None, sa_column=Column(String(200), nullable=True))
+    number: float | None = None
 
 
 class Suppression(SQLModel, table=True):
@@ -175,7 +235,7 @@ class Suppression(SQLModel, table=True):
     address_hash: str = Field(sa_column=Column(String(64), nullable=False))
     hash_key_id: str = Field(sa_column=Column(String(8), nullable=False))
     reason: SuppressionReason = Field(
-        sa_column=Column(_words(SuppressionReason, "ck_suppression_reason"), nullable=False)
+        sa_column=Column(words_column(SuppressionReason, "ck_suppression_reason"), nullable=False)
     )
     #: Where the reason came from: a webhook, a pull, a file, a command. Never an address.
     origin: str

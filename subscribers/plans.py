@@ -29,11 +29,19 @@ class PlanView:
     name: str
     position: int
     includes: tuple[str, ...] = ()
+    is_public: bool = False
+    upgrade_url: str = ""
+    fallback: str = ""
+    grace_days: int = 0
+    notice_days: int = 7
 
 
 @dataclass(frozen=True)
 class NewPlan:
-    """A plan to be made. Without a name it is called by its code; it takes the last position."""
+    """A plan to be made. Without a name it is called by its code; it takes the last position.
+
+    The first plan of a publication is public, each other one by invitation.
+    """
 
     publication_id: int
     code: str
@@ -57,6 +65,7 @@ def add_plan(session: Session, new: NewPlan) -> PlanView:
         raise RefusedPlan(f"there is already a plan {new.code!r} in this publication; choose another code")
     position = 1 + max((plan.position for plan in plans), default=0)
     plan = Plan(publication_id=new.publication_id, code=new.code, name=new.name.strip() or new.code, position=position)
+    plan.is_public = not plans
     session.add(plan)
     session.flush()
     return set_inclusions(session, new.publication_id, new.code, new.includes)
@@ -95,6 +104,11 @@ def list_plans(session: Session, publication_id: int) -> list[PlanView]:
             name=plan.name,
             position=plan.position,
             includes=tuple(codes[other] for other in codes if other in direct.get(plan.id, set())),
+            is_public=plan.is_public,
+            upgrade_url=plan.upgrade_url,
+            fallback=plan.fallback,
+            grace_days=plan.grace_days,
+            notice_days=plan.notice_days,
         )
         for plan in plans
     ]

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select
@@ -34,6 +34,8 @@ class SubscriptionView:
     created_at: datetime
     confirmed_at: datetime | None
     left_at: datetime | None
+    paused_until: datetime | None = None
+    plan_until: date | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ def _columns() -> Select[Any]:
         col(Subscription.created_at).label("created_at"),
         col(Subscription.confirmed_at).label("confirmed_at"),
         col(Subscription.left_at).label("left_at"),
+        col(Subscription.paused_until).label("paused_until"),
+        col(Subscription.plan_until).label("plan_until"),
     ]
     return (
         select_columns(*columns)

@@ -16,10 +16,11 @@ from subscribers.actors import Actor
 from subscribers.addresses import parse_address
 from subscribers.bulk import rows_changed
 from subscribers.consent import Proof, record
+from subscribers.consent_models import ConsentKind
 from subscribers.enrolment import EnrolmentTerms, Newcomer, Standing, enrol, standings
 from subscribers.errors import HasLeft, IsSuppressed
 from subscribers.hashing import AddressHasher
-from subscribers.models import ConsentKind, Subscription, SubscriptionState
+from subscribers.models import Subscription, SubscriptionState
 from subscribers.names import clean_name
 from subscribers.plans import plan_named
 from subscribers.roster import SubscriptionView, find_by_address, find_subscription

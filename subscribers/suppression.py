@@ -16,8 +16,8 @@ from sqlmodel import Session, col, select
 from subscribers.actors import Actor
 from subscribers.addresses import mask, parse_address
 from subscribers.bulk import insert_missing, rows_changed
-from subscribers.hashing import AddressHasher, require_same_pepper
-from subscribers.models import Subscriber, Suppression, SuppressionReason
+from subscribers.hashing import AddressHasher, begin_with_pepper, require_same_pepper
+from subscribers.models import AddressHash, Subscriber, Suppression, SuppressionReason
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,11 @@ def add(session: Session, order: SuppressionOrder, *, hasher: AddressHasher, by:
         InvalidAddress: What was typed is no address.
         OtherPepper: The store was hashed with another pepper.
     """
-    require_same_pepper(session, hasher)
-    address_hash = hasher.hash(parse_address(order.address).key)
+    begin_with_pepper(session, hasher, now=now)
+    key = parse_address(order.address).key
+    if order.reason in _in_scope(session, order, key, hasher):
+        return False
+    address_hash = hasher.hash(key)
     row: dict[str, object] = {
         "publication_id": order.publication_id,
         "address_hash": address_hash,
@@ -79,13 +82,11 @@ def lift(session: Session, order: SuppressionOrder, *, hasher: AddressHasher, by
         OtherPepper: The store was hashed with another pepper.
     """
     require_same_pepper(session, hasher)
-    address_hash = hasher.hash(parse_address(order.address).key)
+    key = parse_address(order.address).key
     lifted = update(Suppression).where(
-        col(Suppression.address_hash) == address_hash,
+        _is_of(key, hasher),
         col(Suppression.reason) == order.reason,
-        col(Suppression.publication_id) == order.publication_id
-        if order.publication_id is not None
-        else col(Suppression.publication_id).is_(None),
+        _is_scope(order.publication_id),
         col(Suppression.lifted_at).is_(None),
     )
     return bool(rows_changed(session.execute(lifted.values(lifted_at=now, lifted_by=str(by)))))
@@ -101,21 +102,25 @@ def reasons_against(
         OtherPepper: The store was hashed with another pepper.
     """
     require_same_pepper(session, hasher)
-    address_hash = hasher.hash(parse_address(address).key)
-    return reasons_by_hash(session, publication_id, [address_hash]).get(address_hash, ())
+    key = parse_address(address).key
+    return reasons_by_key(session, publication_id, [key], hasher=hasher).get(key, ())
 
 
-def reasons_by_hash(
-    session: Session, publication_id: int, hashes: Sequence[str]
+def reasons_by_key(
+    session: Session, publication_id: int, keys: Sequence[str], *, hasher: AddressHasher
 ) -> dict[str, tuple[SuppressionReason, ...]]:
-    """Give for each hashed address that must not be mailed in a publication the reasons, the oldest first."""
+    """Give for each address that must not be mailed in a publication the reasons, the oldest first.
+
+    Keys of addresses that may be mailed are missing from the answer.
+    """
+    key_of = {one: key for key in keys for one in hasher.hashes(key).values()}
     found = select(Suppression.address_hash, Suppression.reason).where(
-        is_active(publication_id), col(Suppression.address_hash).in_(hashes)
+        is_active(publication_id), col(Suppression.address_hash).in_(key_of)
     )
     reasons: dict[str, dict[SuppressionReason, None]] = {}
     for address_hash, reason in session.exec(found.order_by(col(Suppression.id))):
-        reasons.setdefault(address_hash, {})[SuppressionReason(reason)] = None
-    return {address_hash: tuple(those) for address_hash, those in reasons.items()}
+        reasons.setdefault(key_of[address_hash], {})[SuppressionReason(reason)] = None
+    return {key: tuple(those) for key, those in reasons.items()}
 
 
 def active_suppressions(session: Session, publication_id: int | None = None) -> list[SuppressionView]:
@@ -123,7 +128,8 @@ def active_suppressions(session: Session, publication_id: int | None = None) -> 
     active = col(Suppression.lifted_at).is_(None) if publication_id is None else is_active(publication_id)
     found = (
         select_columns(Suppression, func.coalesce(Subscriber.email, ""))
-        .outerjoin(Subscriber, col(Subscriber.address_hash) == col(Suppression.address_hash))
+        .outerjoin(AddressHash, col(AddressHash.hash) == col(Suppression.address_hash))
+        .outerjoin(Subscriber, col(Subscriber.id) == col(AddressHash.subscriber_id))
         .where(active)
         .order_by(col(Suppression.id))
     )
@@ -145,6 +151,30 @@ def is_active(publication_id: int | Mapped[int]) -> ColumnElement[bool]:
     """Tell in SQL which suppressions hold in a publication: those not lifted, of its own or of everywhere."""
     here = or_(col(Suppression.publication_id).is_(None), col(Suppression.publication_id) == publication_id)
     return col(Suppression.lifted_at).is_(None) & here
+
+
+def is_suppressed(publication_id: int | Mapped[int], subscriber_id: Mapped[int]) -> ColumnElement[bool]:
+    """Tell in SQL whether a subscriber's address is suppressed in a publication, under whichever pepper."""
+    found = select(Suppression.id).join(AddressHash, col(AddressHash.hash) == col(Suppression.address_hash))
+    return found.where(col(AddressHash.subscriber_id) == subscriber_id, is_active(publication_id)).exists()
+
+
+def _in_scope(
+    session: Session, order: SuppressionOrder, key: str, hasher: AddressHasher
+) -> frozenset[SuppressionReason]:
+    """Give the reasons that stand against an address in just this scope, under whichever pepper."""
+    found = select(Suppression.reason).where(
+        _is_of(key, hasher), _is_scope(order.publication_id), col(Suppression.lifted_at).is_(None)
+    )
+    return frozenset(SuppressionReason(reason) for reason in session.exec(found))
+
+
+def _is_of(key: str, hasher: AddressHasher) -> ColumnElement[bool]:
+    return col(Suppression.address_hash).in_(list(hasher.hashes(key).values()))
+
+
+def _is_scope(publication_id: int | None) -> ColumnElement[bool]:
+    return col(Suppression.publication_id).is_not_distinct_from(publication_id)
 
 
 def _newest(session: Session, address_hash: str) -> int | None:

@@ -39,6 +39,13 @@ BrandColor = Annotated[str | None, typer.Option("--brand-color", help="Accent of
 StandingFooter = Annotated[
     str | None, typer.Option("--standing-footer", help="Markdown at the end of every issue, such as a disclaimer.")
 ]
+Frequency = Annotated[str | None, typer.Option(help="How often it comes, as sign-up forms say it, such as weekly.")]
+PrivacyURL = Annotated[str | None, typer.Option("--privacy-url", help="The privacy policy that readers agree to.")]
+PrivacyVersion = Annotated[str | None, typer.Option("--privacy-version", help="Its version, such as 2026-11.")]
+LeaveMailbox = Annotated[
+    str | None,
+    typer.Option("--leave-mailbox", help="Address whose mails unsubscribe their sender."),
+]
 
 
 @app.command()
@@ -56,10 +63,15 @@ def add(
     logo_url: LogoURL = None,
     brand_color: BrandColor = None,
     standing_footer: StandingFooter = None,
+    frequency: Frequency = None,
+    privacy_url: PrivacyURL = None,
+    privacy_version: PrivacyVersion = None,
+    leave_mailbox: LeaveMailbox = None,
 ) -> None:
     """Create a publication, with a plan `free`."""
     looks = (subscribe_url, upgrade_url, logo_url, brand_color, standing_footer)
-    form = _form(name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks)
+    sign_up = (frequency, privacy_url, privacy_version, leave_mailbox)
+    form = _form(name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks, *sign_up)
     service = open_service()
     with service.database.writing() as session:
         publication = add_publication(session, code, form, now=service.clock())
@@ -83,10 +95,15 @@ def set_(
     logo_url: LogoURL = None,
     brand_color: BrandColor = None,
     standing_footer: StandingFooter = None,
+    frequency: Frequency = None,
+    privacy_url: PrivacyURL = None,
+    privacy_version: PrivacyVersion = None,
+    leave_mailbox: LeaveMailbox = None,
 ) -> None:
     """Change a publication; what is not named stays."""
     looks = (subscribe_url, upgrade_url, logo_url, brand_color, standing_footer)
-    form = _form(name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks)
+    sign_up = (frequency, privacy_url, privacy_version, leave_mailbox)
+    form = _form(name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks, *sign_up)
     service = open_service()
     with service.database.writing() as session:
         publication = set_publication(session, code, form)

@@ -25,7 +25,7 @@ from newsletter.settings import Settings
 from newsletter.web.app import create_app
 from newsletter.worker.clock import Clock, stop
 from newsletter.worker.dispatchers import Dispatchers
-from subscribers.hashing import require_same_pepper
+from subscribers.hashing import adopt_peppers, require_same_pepper
 
 
 log = structlog.get_logger(__name__)
@@ -39,8 +39,17 @@ def init() -> None:
     say_not_live(service)
     database = open_database(service.settings)
     revision = migrate(database)
-    _ = service.hasher
+    _adopt_peppers(database, service)
+    _ = service.signer
     say(f"The store {database.url.render_as_string(hide_password=True)} is at revision {revision}.")
+
+
+def _adopt_peppers(database: Database, service: Service) -> None:
+    """Hash every living address with every pepper: an address under one that is new is met by what follows."""
+    more = 1
+    while more:
+        with database.writing() as session:
+            more = adopt_peppers(session, service.hasher, now=service.clock())
 
 
 def serve(port: Port = None, as_json: AsJSON = False) -> None:

@@ -51,7 +51,7 @@ def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Ca
         with database.writing() as session:
             move(session, mailing_id, MailingState.halted, reason=str(error))
         return
-    while _freeze_chunk(database, mailing_id, terms):
+    while _freeze_chunk(database, mailing_id, terms, clock()):
         pass
     while _partition_page(database, mailing_id, terms.batch_size, clock()):
         pass
@@ -68,7 +68,7 @@ def _store_variants(database: Database, mailing_id: int, workshop: Workshop) -> 
             session.add_all(variants)
 
 
-def _freeze_chunk(database: Database, mailing_id: int, terms: FreezeTerms) -> bool:
+def _freeze_chunk(database: Database, mailing_id: int, terms: FreezeTerms, now: datetime) -> bool:
     """Freeze the next thousand subscriptions; tell whether there may be more."""
     # One snapshot for the whole chunk: a reader who leaves between two statements must not fall between two lists.
     with database.writing(one_snapshot=True) as session:
@@ -78,7 +78,7 @@ def _freeze_chunk(database: Database, mailing_id: int, terms: FreezeTerms) -> bo
         mailing.freeze_until = mailing.freeze_until or _last_subscription(session, mailing)
         if (upper := _end_of_chunk(session, mailing)) is None:
             return False
-        judged = _judged(mailing, upper, terms.allow_list)
+        judged = _judged(mailing, upper, terms.allow_list, now)
         mailing.candidates += session.execute(select(func.count()).select_from(judged)).scalar_one()
         session.execute(_insert_exclusions(mailing, judged))
         added = session.execute(_insert_deliveries(mailing, judged), execution_options={"preserve_rowcount": True})
@@ -106,9 +106,9 @@ def _end_of_chunk(session: Session, mailing: Mailing) -> int | None:
     return end
 
 
-def _judged(mailing: Mailing, upper: int, allow_list: tuple[str, ...]) -> Subquery:
+def _judged(mailing: Mailing, upper: int, allow_list: tuple[str, ...], now: datetime) -> Subquery:
     """Select the candidates of a chunk, each with the reason for its exclusion or null."""
-    people = candidates(mailing.publication_id, after=mailing.freeze_cursor, up_to=upper).subquery()
+    people = candidates(mailing.publication_id, now=now, after=mailing.freeze_cursor, up_to=upper).subquery()
     entitled = select(Variant.plan_id).where(Variant.mailing_id == mailing.id)
     reason = case(
         (people.c.exclusion.is_not(None), people.c.exclusion),

@@ -61,7 +61,7 @@ def last_look(session: Session, batch: Batch, letterhead: Letterhead, *, now: da
     variant_of_plan = _variants(session, batch.mailing_id)
     own_plan = next(plan for plan, variant in variant_of_plan.items() if variant == batch.variant_id)
     stays, skips, moves = [], dict[str, list[int]](), dict[int, list[int]]()
-    for row in _rows(session, batch, letterhead):
+    for row in _rows(session, batch, letterhead, now):
         if reason := _reason_to_skip(row, variant_of_plan):
             skips.setdefault(reason, []).append(row.delivery_id)
         elif row.plan_id != own_plan:
@@ -80,7 +80,7 @@ def _variants(session: Session, mailing_id: int) -> dict[int, int]:
     return dict(session.exec(found).all())
 
 
-def _rows(session: Session, batch: Batch, letterhead: Letterhead) -> Sequence[Row[Any]]:
+def _rows(session: Session, batch: Batch, letterhead: Letterhead, now: datetime) -> Sequence[Row[Any]]:
     follows_batch = or_(col(Delivery.difference).is_(None), col(Delivery.difference) == Difference.moved)
     mine = (col(Delivery.mailing_id) == batch.mailing_id) & (col(Delivery.batch_id) == batch.id) & follows_batch
     theirs = select_columns(col(Delivery.subscription_id)).where(mine)
@@ -88,7 +88,7 @@ def _rows(session: Session, batch: Batch, letterhead: Letterhead) -> Sequence[Ro
     session.execute(
         select_columns(col(Subscription.id)).where(col(Subscription.id).in_(theirs)).with_for_update(read=True)
     )
-    people = may_mail(theirs).subquery()
+    people = may_mail(theirs, now=now).subquery()
     allowed = on_allow_list(people, letterhead.allow_list).label("allowed")
     found = (
         select_columns(col(Delivery.id).label("delivery_id"), *people.c, allowed)

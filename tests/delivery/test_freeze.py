@@ -129,7 +129,7 @@ def test_a_freeze_that_died_between_chunks_goes_on_where_it_was(world):
     with world.database.writing() as session:
         begin_due(session, live=False, now=world.clock())
     audience._store_variants(world.database, mailing_id, world.workshop)  # noqa: SLF001 - the steps of the freeze, cut
-    assert audience._freeze_chunk(world.database, mailing_id, world.terms)  # noqa: SLF001 - the same
+    assert audience._freeze_chunk(world.database, mailing_id, world.terms, world.clock())  # noqa: SLF001 - the same
     freeze(world.database, mailing_id, world.terms, clock=world.clock)
     freeze(world.database, mailing_id, world.terms, clock=world.clock)
     account = world.account(mailing_id)
@@ -150,7 +150,7 @@ def test_looking_for_who_has_the_issue_already_uses_the_index(sqlite_store):
     """Without it a freeze takes the square of its readers: SQLite uses a partial index only where the words agree."""
     world = make_world(sqlite_store, MemoryProvider())
     mailing = world.mailing(world.schedule(world.issue()))
-    judged = audience._judged(mailing, 1000, ())  # noqa: SLF001 - the statement itself is looked at
+    judged = audience._judged(mailing, 1000, (), world.clock())  # noqa: SLF001 - the statement itself is looked at
     with world.database.reading() as session:
         statement = select_columns(judged).compile(session.get_bind(), compile_kwargs={"literal_binds": True})
         plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}").all()

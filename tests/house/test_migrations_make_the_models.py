@@ -16,11 +16,13 @@ from newsletter.errors import Misconfigured
 from newsletter.issues import models as _issues  # noqa: F401 - the same
 from newsletter.migrations import migrate, require_current
 from newsletter.rendering.personalisation import ReaderValues, values_by_tag
+from subscribers import consent_models as _consent  # noqa: F401 - the same
 
 
 #: People's tables know no publications: these foreign keys are made by the migration alone.
 MADE_BY_THE_MIGRATION = {
-    f"fk_{table}_publication" for table in ("plan", "subscription", "consent_event", "suppression")
+    f"fk_{table}_publication"
+    for table in ("plan", "subscription", "consent_event", "consent_text", "opt_in", "attribute", "suppression")
 }
 
 

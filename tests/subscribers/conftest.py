@@ -9,9 +9,9 @@ from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 from sqlmodel import Session, SQLModel, create_engine
 
-from subscribers import models
 from subscribers.hashing import AddressHasher
 from subscribers.plans import NewPlan, add_plan
+from tests.people import TABLES
 
 
 NewStore = Callable[[], AbstractContextManager[Session]]
@@ -21,8 +21,7 @@ NewStore = Callable[[], AbstractContextManager[Session]]
 def _store() -> Iterator[Session]:
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
-    tables = [value.__table__ for value in vars(models).values() if hasattr(value, "__table__")]
-    SQLModel.metadata.create_all(engine, tables=tables)
+    SQLModel.metadata.create_all(engine, tables=list(TABLES))
     try:
         with Session(engine, expire_on_commit=False) as session:
             add_plan(session, NewPlan(1, "free", "免费版"))

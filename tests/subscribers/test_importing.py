@@ -10,11 +10,13 @@ from sqlmodel import Session, select
 from subscribers import suppression
 from subscribers.actors import COMMAND_LINE, READER
 from subscribers.consent import consent_of
+from subscribers.consent_models import ConsentEvent, ConsentKind
 from subscribers.csv_rows import Row
 from subscribers.errors import MissingConsent, UnknownPlan
+from subscribers.forgetting import forget
 from subscribers.importing import CHUNK, ImportTerms, RowAccount, RowOutcome, import_rows, in_chunks
 from subscribers.leaving import LeavingChannel, leave
-from subscribers.models import ConsentEvent, ConsentKind, Subscriber, SuppressionReason
+from subscribers.models import Subscriber, SuppressionReason
 from subscribers.roster import find_by_address, list_subscriptions
 from subscribers.subscriptions import NewSubscription, subscribe
 from subscribers.suppression import SuppressionOrder
@@ -146,11 +148,7 @@ def test_a_suppression_outlives_the_person_and_meets_the_address_again(session, 
     bring(rows_of("anna@example.com"))
     order = SuppressionOrder("anna@example.com", SuppressionReason.erased)
     suppression.add(session, order, hasher=hasher, by=COMMAND_LINE, now=now)
-    tombstone = session.exec(select(Subscriber)).one()
-    tombstone.address_typed = tombstone.email = tombstone.address_key = tombstone.address_hash = None
-    tombstone.hash_key_id = ""
-    tombstone.erased_at = now
-    session.flush()
+    forget(session, [session.exec(select(Subscriber.id)).one()], now=now)
     assert outcomes(bring(rows_of("ANNA@example.com"), AGAIN)) == ["suppressed"]
     assert len(session.exec(select(Subscriber)).all()) == 1
 

@@ -8,15 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlmodel import Session, SQLModel, create_engine, select
 
-from subscribers import models
 from subscribers.actors import COMMAND_LINE, READER
 from subscribers.consent import consent_of
+from subscribers.consent_models import ConsentEvent, ConsentKind
 from subscribers.errors import UnknownSubscriber
 from subscribers.leaving import LeavingChannel, leave, leave_by_address
-from subscribers.models import ConsentEvent, ConsentKind, SubscriptionState
+from subscribers.models import SubscriptionState
 from subscribers.plans import NewPlan, add_plan
 from subscribers.roster import find_subscription, list_subscriptions
 from subscribers.subscriptions import NewSubscription, subscribe
+from tests.people import TABLES
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_an_operator_ends_a_subscription_by_address(session, both, now):
 
 def test_many_leaving_at_once_by_one_id_is_recorded_once(tmp_path, hasher, now):
     engine = create_engine(f"sqlite:///{tmp_path / 'people.db'}")
-    SQLModel.metadata.create_all(engine, [v.__table__ for v in vars(models).values() if hasattr(v, "__table__")])
+    SQLModel.metadata.create_all(engine, list(TABLES))
     with Session(engine) as session, session.begin():
         add_plan(session, NewPlan(1, "free"))
         view, _ = subscribe(session, NewSubscription(1, "anna@example.com"), hasher=hasher, by=COMMAND_LINE, now=now)

@@ -9,10 +9,11 @@ import pytest
 from subscribers import suppression
 from subscribers.actors import COMMAND_LINE, READER
 from subscribers.consent import consent_of
+from subscribers.consent_models import ConsentKind
 from subscribers.errors import HasLeft, InvalidAddress, IsSuppressed, OtherPepper, UnknownPlan, UnknownSubscriber
 from subscribers.hashing import AddressHasher
 from subscribers.leaving import LeavingChannel, leave
-from subscribers.models import ConsentKind, SubscriptionState, SuppressionReason
+from subscribers.models import SubscriptionState, SuppressionReason
 from subscribers.roster import (
     RosterCount,
     count_subscriptions,

@@ -8,7 +8,8 @@ from newsletter.composition import Service
 from newsletter.providers.memory import MemoryProvider
 from newsletter.settings import Settings
 from newsletter.web.app import create_app
-from subscribers.models import ConsentEvent, Subscription, SubscriptionState
+from subscribers.consent_models import ConsentEvent
+from subscribers.models import Subscription, SubscriptionState
 from subscribers.roster import find_by_address
 from tests.world import World, addresses, make_world
 

@@ -29,6 +29,9 @@ class Evidence:
         return any(vars(self).values())
 
 
+NO_EVIDENCE = Evidence()
+
+
 @dataclass(frozen=True)
 class Proof:
     """What an event proves: its kind, the way it came, what was shown, and details. ``detail`` holds no address."""
@@ -39,7 +42,7 @@ class Proof:
     consent_text_id: int | None = None
     frequency: str = ""
     locale: str = ""
-    evidence: Evidence = Evidence()
+    evidence: Evidence = NO_EVIDENCE
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from sqlmodel import Session, col, select
 from subscribers.actors import Actor
 from subscribers.addresses import Address
 from subscribers.bulk import insert_all, insert_missing
-from subscribers.consent_models import ConsentEvent, ConsentKind
+from subscribers.consent import NO_EVIDENCE, Evidence
+from subscribers.consent_models import ConsentEvent, ConsentEvidence, ConsentKind
 from subscribers.hashing import AddressHasher, begin_with_pepper, require_same_pepper
 from subscribers.models import AddressHash, Subscriber, Subscription, SubscriptionState, SuppressionReason
 from subscribers.suppression import reasons_by_key
@@ -36,12 +37,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class Newcomer:
-    """An address that comes in, with the detail of its own consent event."""
+    """An address that comes in, with the detail of its own consent event and the personal part of its proof."""
 
     address: Address
     plan_id: int
     name: str = ""
     detail: Mapping[str, str] = field(default_factory=dict)
+    evidence: Evidence = NO_EVIDENCE
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,22 @@ def enrol(  # noqa: PLR0913 - the shape of every use case, with the pepper that 
         for unsubscribe_id, subscription_id, subscriber_id in written
     ]
     insert_all(session, ConsentEvent, events)
+    _insert_evidence(session, {one[1]: drawn[one[0]].evidence for one in written if drawn[one[0]].evidence})
     return {drawn[unsubscribe_id].address.key: subscription_id for unsubscribe_id, subscription_id, _ in written}
+
+
+def _insert_evidence(session: Session, evidence: Mapping[int, Evidence]) -> None:
+    """Write the personal part of each new subscription's only event, by subscription id."""
+    if not evidence:
+        return
+    found = select(ConsentEvent.id, ConsentEvent.subscriber_id, ConsentEvent.subscription_id)
+    rows: list[dict[str, object]] = [
+        {"event_id": event_id, "subscriber_id": subscriber_id, **vars(evidence[subscription_id])}
+        for event_id, subscriber_id, subscription_id in session.exec(
+            found.where(col(ConsentEvent.subscription_id).in_(evidence))
+        )
+    ]
+    insert_all(session, ConsentEvidence, rows)
 
 
 def _subscribed(session: Session, publication_id: int, keys: Iterable[str]) -> dict[str, tuple[int, SubscriptionState]]:

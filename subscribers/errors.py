@@ -5,6 +5,7 @@
     ├── UnreadableFile     a CSV file as a whole cannot be imported
     ├── MissingConsent     an import does not say on what the readers' consent rests
     ├── RefusedPlan        a plan cannot be made or changed as asked
+    ├── RefusedPause       a subscription cannot be paused as asked
     ├── UnknownPlan        the publication has no such plan
     ├── UnknownSubscriber  nobody of this address is in the publication
     ├── HasLeft            the reader left; only the reader can come back
@@ -46,6 +47,10 @@ class MissingConsent(SubscribersError):
 
 class RefusedPlan(SubscribersError):
     """The plan cannot be made or changed as asked."""
+
+
+class RefusedPause(SubscribersError):
+    """The subscription cannot be paused as asked."""
 
 
 class UnknownPlan(SubscribersError):

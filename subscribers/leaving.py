@@ -1,23 +1,30 @@
-"""Leaving: a reader's way out, by link, mail client, or an operator's hand. After delivery, and for ever.
+"""Leaving: a reader's way out, by link, mail program, or an operator's hand; and back again. After delivery, for ever.
 
 Leaving ends the one subscription that the id names, and needs no suppression: the address may come back by its own
 sign-up, and may stay in other publications. What must never be mailed again is ``suppression``.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import update
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from subscribers.actors import Actor
 from subscribers.addresses import mask
 from subscribers.bulk import rows_changed
-from subscribers.consent import Proof, record
+from subscribers.consent import ConsentView, Proof, consent_of, record
 from subscribers.consent_models import ConsentKind
-from subscribers.models import Subscription, SubscriptionState
+from subscribers.hashing import AddressHasher
+from subscribers.models import Subscription, SubscriptionState, SuppressionReason
+from subscribers.opt_in import READER_CAN_LIFT, close_requests
 from subscribers.roster import SubscriptionView, find_by_address, find_by_unsubscribe_id, find_subscription
+from subscribers.suppression import SuppressionOrder, add, lift_own, reasons_against
+
+
+#: For so long a departure can be taken back with one click. After it coming back is a sign-up, which asks again.
+UNDO_WITHIN = timedelta(hours=24)
 
 
 class LeavingChannel(StrEnum):
@@ -29,6 +36,18 @@ class LeavingChannel(StrEnum):
     complaint = "complaint"
     provider = "provider"
     operator = "operator"
+    erasure = "erasure"
+
+
+class LeavingReason(StrEnum):
+    """Why a reader left, chosen from these: in words of their own people write what they should not."""
+
+    too_many = "too_many"
+    not_relevant = "not_relevant"
+    never_asked = "never_asked"
+    hard_to_read = "hard_to_read"
+    read_elsewhere = "read_elsewhere"
+    other = "other"
 
 
 @dataclass(frozen=True)
@@ -71,10 +90,103 @@ def leave_by_address(session: Session, publication_id: int, address: str, *, by:
     return _end(session, view, LeavingChannel.operator, by=by, now=now)
 
 
+def leave_everything(
+    session: Session, unsubscribe_id: str, *, hasher: AddressHasher, by: Actor, now: datetime
+) -> Departure | None:
+    """End all that a person reads here, and keep the address from being imported into anything else.
+
+    Returns:
+        What was done to the subscription that the id names, or nothing where the id is unknown.
+    """
+    if (view := find_by_unsubscribe_id(session, unsubscribe_id)) is None:
+        return None
+    for other in _others(session, view):
+        _end(session, other, LeavingChannel.page, by=by, now=now)
+    if view.email:
+        order = SuppressionOrder(view.email, SuppressionReason.unsubscribed, origin="left everything")
+        add(session, order, hasher=hasher, by=by, now=now)
+    return _end(session, view, LeavingChannel.page, by=by, now=now)
+
+
+def complain(  # noqa: PLR0913 - whose and from where, with the pepper
+    session: Session, subscription_id: int, origin: str, *, hasher: AddressHasher, by: Actor, now: datetime
+) -> None:
+    """Take a complaint about a mail: the person gets nothing from here any more, whatever publication it was."""
+    view = find_subscription(session, subscription_id)
+    for one in (view, *_others(session, view)):
+        _end(session, one, LeavingChannel.complaint, by=by, now=now)
+    if view.email:
+        order = SuppressionOrder(view.email, SuppressionReason.complaint, origin=origin)
+        add(session, order, hasher=hasher, by=by, now=now)
+
+
+def can_undo(session: Session, view: SubscriptionView, *, hasher: AddressHasher, now: datetime) -> bool:
+    """Tell whether a reader may take the last departure back with one click: an own one, of the last 24 hours."""
+    if view.state is not SubscriptionState.left or not view.email or not view.left_at:
+        return False
+    if now - view.left_at > UNDO_WITHIN or _last_departure(session, view.id).source not in OWN_CHANNELS:
+        return False
+    return not set(reasons_against(session, view.publication_id, view.email, hasher=hasher)) - READER_CAN_LIFT
+
+
+def undo(
+    session: Session, unsubscribe_id: str, *, hasher: AddressHasher, by: Actor, now: datetime
+) -> SubscriptionView | None:
+    """Take a departure back: this subscription stands again as it stood before. Others that ended with it do not.
+
+    Returns:
+        The subscription, or nothing where there is nothing to take back any more.
+    """
+    view = find_by_unsubscribe_id(session, unsubscribe_id)
+    if view is None or not can_undo(session, view, hasher=hasher, now=now):
+        return None
+    before = SubscriptionState(_last_departure(session, view.id).detail["from"])
+    left = (col(Subscription.id) == view.id) & (col(Subscription.state) == SubscriptionState.left)
+    values = {"state": before, "left_at": None}
+    if rows_changed(session.execute(update(Subscription).where(left).values(**values))):
+        lift_own(session, view.publication_id, view.email, READER_CAN_LIFT, hasher=hasher, by=by, now=now)
+        record(session, view, Proof(ConsentKind.returned, "page", {"to": before}), by=by, now=now)
+    return find_subscription(session, view.id)
+
+
+def give_reason(session: Session, unsubscribe_id: str, reason: LeavingReason, *, by: Actor, now: datetime) -> bool:
+    """Keep why a reader left; tell whether there was a departure. The same one twice is kept once."""
+    view = find_by_unsubscribe_id(session, unsubscribe_id)
+    if view is None or view.state is not SubscriptionState.left:
+        return False
+    last = consent_of(session, view.id)[-1]
+    if (last.kind, last.detail.get("reason")) != (ConsentKind.reason_given, reason):
+        record(session, view, Proof(ConsentKind.reason_given, "page", {"reason": reason}), by=by, now=now)
+    return True
+
+
+#: The ways out that only the reader's own hand takes, so that the same hand may take them back.
+OWN_CHANNELS = frozenset({LeavingChannel.page, LeavingChannel.one_click})
+
+
+#: Where there is nothing to leave any more.
+_OUT = (SubscriptionState.left, SubscriptionState.lapsed)
+
+
+def _last_departure(session: Session, subscription_id: int) -> ConsentView:
+    return next(one for one in reversed(consent_of(session, subscription_id)) if one.kind is ConsentKind.left)
+
+
+def _others(session: Session, view: SubscriptionView) -> list[SubscriptionView]:
+    found = select(Subscription.id).where(
+        Subscription.subscriber_id == view.subscriber_id,
+        Subscription.id != view.id,
+        Subscription.state != SubscriptionState.lapsed,
+    )
+    return [find_subscription(session, one) for one in session.exec(found.order_by(col(Subscription.id)))]
+
+
 def _end(session: Session, view: SubscriptionView, channel: LeavingChannel, *, by: Actor, now: datetime) -> Departure:
-    still_in = (col(Subscription.id) == view.id) & (col(Subscription.state) != SubscriptionState.left)
-    ended = update(Subscription).where(still_in).values(state=SubscriptionState.left, left_at=now)
+    still_in = (col(Subscription.id) == view.id) & col(Subscription.state).not_in(_OUT)
+    ended = update(Subscription).where(still_in).values(state=SubscriptionState.left, left_at=now, asked_at=None)
     is_new = bool(rows_changed(session.execute(ended)))
+    # Also of who had left: a link in a mail that waits in some folder must not bring anybody back.
+    close_requests(session, [view.id], now=now)
     if is_new:
         record(session, view, Proof(ConsentKind.left, channel, {"from": view.state}), by=by, now=now)
     after = find_subscription(session, view.id)

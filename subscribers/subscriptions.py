@@ -110,9 +110,10 @@ def _terms(request: NewSubscription) -> EnrolmentTerms:
 
 
 def _confirm(session: Session, view: SubscriptionView, request: NewSubscription, *, by: Actor, now: datetime) -> bool:
-    """Confirm a pending subscription; tell whether it was this call that did."""
-    pending = (col(Subscription.id) == view.id) & (col(Subscription.state) == SubscriptionState.pending)
-    confirmed = update(Subscription).where(pending).values(state=SubscriptionState.confirmed, confirmed_at=now)
+    """Confirm a subscription that waits, or waited in vain; tell whether it was this call that did."""
+    waiting = col(Subscription.state).in_((SubscriptionState.pending, SubscriptionState.lapsed))
+    values = {"state": SubscriptionState.confirmed, "confirmed_at": now, "asked_at": None}
+    confirmed = update(Subscription).where(col(Subscription.id) == view.id, waiting).values(**values)
     if not rows_changed(session.execute(confirmed)):
         return False
     record(session, view, Proof(ConsentKind.confirmed, request.source, request.detail), by=by, now=now)

@@ -4,7 +4,7 @@ Fed by feedback's consequences, imports and operators; read by ``audience`` in S
 hash is kept, so that a suppression outlives the erasure of the person and meets the address again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -90,6 +90,22 @@ def lift(session: Session, order: SuppressionOrder, *, hasher: AddressHasher, by
         col(Suppression.lifted_at).is_(None),
     )
     return bool(rows_changed(session.execute(lifted.values(lifted_at=now, lifted_by=str(by)))))
+
+
+def lift_own(  # noqa: PLR0913 - whose, which and where, with the pepper
+    session: Session,
+    publication_id: int,
+    address: str,
+    reasons: Collection[SuppressionReason],
+    *,
+    hasher: AddressHasher,
+    by: Actor,
+    now: datetime,
+) -> None:
+    """Lift these reasons against an address whose owner has just proven to want the mail, here and everywhere."""
+    theirs = _is_of(parse_address(address).key, hasher) & col(Suppression.reason).in_(list(reasons))
+    lifted = update(Suppression).where(theirs, is_active(publication_id))
+    session.execute(lifted.values(lifted_at=now, lifted_by=str(by)))
 
 
 def reasons_against(

@@ -27,9 +27,12 @@ from newsletter.delivery.requests import Letterhead
 from newsletter.delivery.variants import Workshop
 from newsletter.errors import Misconfigured
 from newsletter.migrations import require_current
+from newsletter.notices.addressing import Gate
+from newsletter.notices.dispatch import NoticeDesk
+from newsletter.notices.letters import Stationery
 from newsletter.providers.base import Provider
 from newsletter.providers.sendgrid import SendGridAccount, SendGridProvider
-from newsletter.rendering.themes import load_theme
+from newsletter.rendering.themes import Theme, load_notice_theme, load_theme
 from newsletter.settings import Settings
 from newsletter.signing import LinkSigner
 from subscribers.hashing import AddressHasher
@@ -91,11 +94,36 @@ class Service:
         """What this installation puts on every request."""
         return Letterhead(self.settings.public_url, self.settings.allow_list)
 
+    @cached_property
+    def notice_theme(self) -> Theme:
+        """What notices are rendered with."""
+        return load_notice_theme(shipped("templates"), self.settings.templates_dir)
+
+    @property
+    def stationery(self) -> Stationery:
+        """What notices are written with."""
+        return Stationery(self.notice_theme, self.signer, self.settings.public_url)
+
+    @property
+    def gate(self) -> Gate:
+        """What decides, beside the reader, whether a notice may leave."""
+        return Gate(self.hasher, self.settings.allow_list)
+
     def desk(self, provider: Provider) -> Desk:
         """Give a desk from which this process dispatches to a provider."""
-        lease = self.settings.lease_seconds + self.settings.sendgrid_timeout
-        claimant = Claimant(f"{socket.gethostname()}:{os.getpid()}", self.live, lease)
+        claimant = Claimant(f"{socket.gethostname()}:{os.getpid()}", self.live, self._lease_seconds)
         return Desk(self.database, provider, claimant, self.letterhead, self.clock)
+
+    def notice_desk(self, provider: Provider) -> NoticeDesk:
+        """Give a desk from which this process sends notices through a provider."""
+        return NoticeDesk(
+            self.database, provider, self.stationery, self.gate, self.live, self._lease_seconds, self.clock
+        )
+
+    @property
+    def _lease_seconds(self) -> float:
+        # A call under way must not be taken for one whose worker died.
+        return self.settings.lease_seconds + self.settings.sendgrid_timeout
 
     def provider(self, emulator_url: str) -> Provider:
         """Choose who takes our mail: SendGrid where real readers are mailed, else the local one at this address."""

@@ -207,3 +207,12 @@ def zone_of(publication: Publication) -> ZoneInfo:
 def from_header(publication: Publication) -> str:
     """Write the From header as mail shows it, for people to look at."""
     return str(HeaderAddress(publication.name, addr_spec=publication.sender))
+
+
+def list_id(publication: Publication) -> str:
+    """Write the List-Id header: one name of the list for ever (RFC 2919).
+
+    The phrase is left out, since it would have to be encoded; the site's host stands in ASCII, as headers want it.
+    """
+    host = (urlsplit(publication.site_url).hostname or "").encode("idna").decode()
+    return f"<{publication.code}.{host}>"

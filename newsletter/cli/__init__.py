@@ -8,7 +8,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from newsletter.cli import issue, mailing, plans, publication, readers, serving
+from newsletter.cli import issue, mailing, notices, plans, publication, readers, serving
 from newsletter.cli.console import complain
 from newsletter.cli.demo import demo
 from newsletter.composition import configure_logging
@@ -33,6 +33,7 @@ app.add_typer(plans.app, name="plans")
 app.add_typer(issue.app, name="issue")
 app.add_typer(mailing.app, name="mailing")
 app.add_typer(readers.app, name="subscribers")
+app.add_typer(notices.app, name="notices")
 
 
 def main() -> None:

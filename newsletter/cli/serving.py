@@ -4,6 +4,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,15 +17,17 @@ from newsletter.cli.console import AsJSON, print_json, say, say_not_live
 from newsletter.composition import Service, load_settings, open_database, shipped
 from newsletter.database import Database
 from newsletter.delivery.claims import sweep
+from newsletter.delivery.dispatch import dispatch_next
 from newsletter.emulator.app import EmulatorSettings
 from newsletter.emulator.serving import running as emulator_running
 from newsletter.emulator.serving import serve as serve_emulator
 from newsletter.errors import Misconfigured
 from newsletter.migrations import migrate
+from newsletter.notices.dispatch import send_next, tidy
 from newsletter.settings import Settings
 from newsletter.web.app import create_app
 from newsletter.worker.clock import Clock, stop
-from newsletter.worker.dispatchers import Dispatchers
+from newsletter.worker.dispatchers import NOTICE_THREADS, Dispatchers
 from subscribers.hashing import adopt_peppers, require_same_pepper
 
 
@@ -185,17 +188,21 @@ def _free_what_a_crash_left(service: Service) -> None:
         return
     with service.database.writing() as session:
         freed, unknown = sweep(session, now=service.clock(), all_of_them=True)
+    tidy(service.database, live=service.live, now=service.clock(), alone=True)
     if freed or unknown:
         log.warning("the service was not stopped in order", batches_freed=freed, batches_unknown=unknown)
 
 
 @contextmanager
 def _working(service: Service, emulator_url: str) -> Iterator[None]:
-    """Dispatch and tick while the web is up; at the end finish the calls under way and begin no other."""
-    desk = service.desk(service.provider(emulator_url))
-    dispatchers = Dispatchers(desk, service.settings.dispatch_threads)
+    """Dispatch, send notices and tick while the web is up; at the end finish the calls under way and begin no other."""
+    provider = service.provider(emulator_url)
+    desk = service.desk(provider)
+    dispatchers = Dispatchers(partial(dispatch_next, desk), service.settings.dispatch_threads, "dispatch")
+    senders = Dispatchers(partial(send_next, service.notice_desk(provider)), NOTICE_THREADS, "notices")
     clock = Clock(desk, service.terms, service.settings.tick_seconds, dispatchers.wake)
-    dispatchers.start()
+    for threads in (dispatchers, senders):
+        threads.start()
     scheduler = clock.start()
     try:
         yield
@@ -203,6 +210,8 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
         # An impatient second Ctrl-C must not cut the calls under way; `kill -9` still can.
         for impatience in (signal.SIGINT, signal.SIGTERM):
             signal.signal(impatience, signal.SIG_IGN)
-        dispatchers.begin_no_more()
+        for threads in (dispatchers, senders):
+            threads.begin_no_more()
         stop(scheduler)
-        dispatchers.stop()
+        for threads in (dispatchers, senders):
+            threads.stop()

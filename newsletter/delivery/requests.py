@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import Row, or_, update
 from sqlalchemy import select as select_columns
@@ -19,7 +18,7 @@ from newsletter.delivery.lifecycle import BatchState, Difference
 from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
 from newsletter.delivery.variants import substitutions_of
 from newsletter.providers.base import Message, Recipient
-from newsletter.publications import Publication
+from newsletter.publications import Publication, list_id
 from newsletter.rendering.personalisation import ReaderValues, Substitution, values_by_tag
 from subscribers.audience import may_mail
 from subscribers.models import Subscription
@@ -154,14 +153,8 @@ def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Le
         recipients=tuple(
             _recipient(row, substitutions, letterhead.values(row, batch.mailing_id), attempt) for row in look.stays
         ),
-        # RFC 2919: one name of the list for ever; the phrase is left out, since it would have to be encoded.
-        headers={"List-Id": f"<{publication.code}.{_host(publication)}>"},
+        headers={"List-Id": list_id(publication)},
     )
-
-
-def _host(publication: Publication) -> str:
-    """Give the site's host name in ASCII, as headers want it."""
-    return (urlsplit(publication.site_url).hostname or "").encode("idna").decode()
 
 
 def _recipient(row: Row[Any], substitutions: tuple[Substitution, ...], values: ReaderValues, attempt: str) -> Recipient:

@@ -21,7 +21,12 @@ from newsletter.errors import Misconfigured
 from newsletter.rendering.colours import is_colour, on, readable
 
 
-_TEMPLATES = ("issue.mjml.j2", "issue.txt.j2", "issue.css.j2")
+#: The folders of templates that an operator's own may be laid over, with what is filled from each.
+_EMAIL, _NOTICES = "email", "notices"
+_TEMPLATES = {
+    _EMAIL: ("issue.mjml.j2", "issue.txt.j2", "issue.css.j2"),
+    _NOTICES: ("notice.mjml.j2", "notice.txt.j2"),
+}
 _FONTS = re.compile(r"[\w\s,'-]+")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
@@ -44,8 +49,11 @@ class Theme:
 
     def words_for(self, locale: str) -> Mapping[str, Any]:
         """Give the words in a locale's language; English where the theme does not speak it."""
-        language = locale.split("-", maxsplit=1)[0].lower()
-        return self.words.get(language, self.words["en"])
+        return self.words[_language(locale) if self.speaks(locale) else "en"]
+
+    def speaks(self, locale: str) -> bool:
+        """Tell whether there are words in a locale's language."""
+        return _language(locale) in self.words
 
     def fill(self, template: str, **values: Any) -> str:
         """Fill a template; one of plain text or styles without escaping.
@@ -85,36 +93,63 @@ class Theme:
 
 
 def load_theme(folder: Path, overrides: Path | None = None) -> Theme:
-    """Load the theme from our folder of templates, with an operator's folder laid over it.
+    """Load what issues are made with from our folder of templates, with an operator's folder laid over it.
 
     Raises:
         Misconfigured: A file is missing or broken; the sentence names file and line.
     """
-    ours, theirs = folder / "email", overrides / "email" if overrides else None
-    if overrides and not (theirs and theirs.is_dir()):
-        raise Misconfigured(f"{overrides} holds no folder `email`: put issue.css.j2, theme.yaml and the like there")
-    if theirs and (
-        strange := sorted({file.name for file in theirs.iterdir()} - {file.name for file in ours.iterdir()})
-    ):
-        raise Misconfigured(f"{theirs} holds {', '.join(strange)}, which no mail is made with; is it misnamed?")
-    folders = [one for one in (theirs, ours) if one]
+    return _load(folder, overrides, _EMAIL)
+
+
+def load_notice_theme(folder: Path, overrides: Path | None = None) -> Theme:
+    """Load what notices are made with: templates and words of their own, in the fonts, colours and styles of issues.
+
+    Raises:
+        Misconfigured: A file is missing or broken; the sentence names file and line.
+    """
+    return _load(folder, overrides, _NOTICES)
+
+
+def _load(folder: Path, overrides: Path | None, kind: str) -> Theme:
+    _check_overrides(folder, overrides)
+    look, own = _layers(folder, overrides, _EMAIL), _layers(folder, overrides, kind)
     environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(one) for one in folders]),
+        loader=ChoiceLoader([FileSystemLoader(one) for one in dict.fromkeys((*own, *look))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     try:
-        for name in _TEMPLATES:
+        for name in _TEMPLATES[kind]:
             environment.get_template(name)
     except TemplateError as error:
-        raise Misconfigured(f"the theme is broken: {_where(error, str(ours))}: {error.message or error}") from None
-    style, words = _merged("theme.yaml", folders), _words(folders)
+        raise Misconfigured(f"the theme is broken: {_where(error, str(own[-1]))}: {error.message or error}") from None
+    style, words = _merged("theme.yaml", look), _words(own)
     theme = Theme(environment, environment.overlay(autoescape=False), style, words)
-    _check_style(style, folders)
-    _check_css(theme, folders)
+    _check_style(style, look)
+    _check_css(theme, look)
     return theme
+
+
+def _layers(folder: Path, overrides: Path | None, kind: str) -> list[Path]:
+    """Give the folders that files of a kind are looked for in, an operator's before ours."""
+    theirs = overrides / kind if overrides else None
+    return [one for one in (theirs, folder / kind) if one and one.is_dir()]
+
+
+def _check_overrides(folder: Path, overrides: Path | None) -> None:
+    """Refuse an operator's folder that lays nothing over ours, by mistake of a name."""
+    if overrides is None:
+        return
+    if not any((overrides / kind).is_dir() for kind in _TEMPLATES):
+        raise Misconfigured(
+            f"{overrides} holds no folder `email` or `notices`: put issue.css.j2, theme.yaml and the like there"
+        )
+    for theirs in (overrides / kind for kind in _TEMPLATES if (overrides / kind).is_dir()):
+        ours = {file.name for file in (folder / theirs.name).iterdir()}
+        if strange := sorted({file.name for file in theirs.iterdir()} - ours):
+            raise Misconfigured(f"{theirs} holds {', '.join(strange)}, which no mail is made with; is it misnamed?")
 
 
 def _words(folders: list[Path]) -> dict[str, Any]:
@@ -130,15 +165,24 @@ def _words(folders: list[Path]) -> dict[str, Any]:
 
 
 def _check_word(value: Any, english: Any, place: str) -> None:
+    if isinstance(english, Mapping):
+        for name, word in english.items():
+            _check_word(value[name], word, f"{place}.{name}")
+        return
     if isinstance(english, list) != isinstance(value, list):
         raise Misconfigured(f"{place} must be {'a list of words' if isinstance(english, list) else 'text'}")
-    if isinstance(english, str):
-        known = {name for _, name, _, _ in Formatter().parse(english) if name}
+    known = {name for said in _texts(english) for _, name, _, _ in Formatter().parse(said) if name}
+    for said in _texts(value):
         try:
-            str(value).format(**dict.fromkeys(known, ""))
+            said.format(**dict.fromkeys(known, ""))
         except (KeyError, IndexError, ValueError):
             names = ", ".join(f"{{{name}}}" for name in sorted(known)) or "no braces"
-            raise Misconfigured(f"{place} cannot be filled: it may hold {names}, and says {value!r}") from None
+            raise Misconfigured(f"{place} cannot be filled: it may hold {names}, and says {said!r}") from None
+
+
+def _texts(value: Any) -> list[str]:
+    """Give the texts of a word, which may be a list of them."""
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
 
 def _merged(name: str, folders: list[Path], *, open_ended: bool = False) -> dict[str, Any]:
@@ -211,6 +255,10 @@ def _css_mistakes(nodes: Iterable[Any]) -> Iterator[Any]:
         elif getattr(node, "content", None):
             inner = tinycss2.parse_blocks_contents(node.content, skip_comments=True, skip_whitespace=True)
             yield from _css_mistakes(inner)
+
+
+def _language(locale: str) -> str:
+    return locale.split("-", maxsplit=1)[0].lower()
 
 
 def _file(name: str, folders: list[Path]) -> Path:

@@ -16,9 +16,13 @@ from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
+from newsletter.notices.dispatch import tidy
 
 
 log = structlog.get_logger(__name__)
+
+#: Seconds between two looks at what became of notices; none of it is urgent.
+TIDY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,10 @@ class Clock:
     def start(self) -> BackgroundScheduler:
         """Start ticking in threads of APScheduler's; the caller shuts the scheduler down."""
         scheduler = BackgroundScheduler(timezone="UTC")
-        for job in (self.tick, self.freeze_begun):
+        jobs = {self.tick: self.tick_seconds, self.freeze_begun: self.tick_seconds, self.tidy_notices: TIDY_SECONDS}
+        for job, seconds in jobs.items():
             # Without a grace time of its own, APScheduler drops a tick that is a second late, and with it the mailing.
-            scheduler.add_job(job, "interval", seconds=self.tick_seconds, misfire_grace_time=None, coalesce=True)
+            scheduler.add_job(job, "interval", seconds=seconds, misfire_grace_time=None, coalesce=True)
         scheduler.start()
         return scheduler
 
@@ -69,6 +74,10 @@ class Clock:
                 # It goes on at the next tick, where it was; the mailings behind it must not wait for it.
                 log.exception("the freeze was cut short", mailing=mailing_id)
             self.wake()
+
+    def tidy_notices(self) -> None:
+        """Deal with what dead workers left of notices, and delete what is old."""
+        tidy(self.desk.database, live=self.desk.claimant.live, now=self.desk.clock())
 
 
 def stop(scheduler: BackgroundScheduler) -> None:

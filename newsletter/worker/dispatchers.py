@@ -1,25 +1,33 @@
-"""The dispatch threads: each claims a batch, submits it, and looks for the next until there is none."""
+"""The dispatch threads: each claims a batch or a notice, submits it, and looks for the next until there is none."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
-
-from newsletter.delivery.dispatch import Desk, dispatch_next
 
 
 log = structlog.get_logger(__name__)
 
 #: After an error that is nobody's plan (the database away, say) a thread waits so long, in seconds.
 BREATH = 1.0
+#: Notices have threads of their own, so that a confirmation leaves at once also while a large mailing runs; two, so
+#: that one call whose answer does not come keeps no other waiting.
+NOTICE_THREADS = 2
 
 
 @dataclass
 class Dispatchers:
-    """Threads that dispatch from one desk until they are stopped; a call under way is always finished first."""
+    """Threads that dispatch one thing after the other until they are stopped; a call under way is finished first.
 
-    desk: Desk
+    Attributes:
+        dispatch_next: Dispatches one thing, and tells whether there was one.
+        name: What the threads are called.
+    """
+
+    dispatch_next: Callable[[], bool]
     threads: int
+    name: str
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _stopping: bool = False
     _running: list[threading.Thread] = field(default_factory=list)
@@ -27,7 +35,7 @@ class Dispatchers:
     def start(self) -> None:
         """Start the threads."""
         for number in range(self.threads):
-            thread = threading.Thread(target=self._run, name=f"dispatch-{number}", daemon=True)
+            thread = threading.Thread(target=self._run, name=f"{self.name}-{number}", daemon=True)
             thread.start()
             self._running.append(thread)
 
@@ -50,10 +58,10 @@ class Dispatchers:
     def _run(self) -> None:
         while not self._stopping:
             try:
-                found = dispatch_next(self.desk)
+                found = self.dispatch_next()
             except Exception:
-                # The batch stays as the ledger has it; the sweep deals with it. The thread must live on.
-                log.exception("dispatch failed")
+                # What was claimed stays as the ledger has it; the sweep deals with it. The thread must live on.
+                log.exception("dispatch failed", thread=threading.current_thread().name)
                 found = False
                 threading.Event().wait(BREATH)
             if not found:

@@ -1,0 +1,50 @@
+"""The kinds of notices: whom each may still reach when it leaves, where its link leads, and how long that works. Pure.
+
+Asked by ``addressing`` at the last look, and by ``links`` when a mail is built.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from newsletter.outbox import NoticeKind
+from newsletter.signing import Purpose
+from subscribers.models import SubscriptionState, SuppressionReason
+
+
+#: What a reader can lift by confirming a sign-up of their own: these reasons do not stop the mail that lets them.
+LIFTED_BY_READERS = frozenset(
+    {SuppressionReason.unsubscribed, SuppressionReason.erased, SuppressionReason.soft_bounces}
+)
+_CONFIRMED = frozenset({SubscriptionState.confirmed})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What holds for one kind.
+
+    Attributes:
+        states: The states of a subscription in which it is still true; none are named where the state says nothing.
+        passes: The reasons of suppression that do not stop it.
+        purpose: What its link is signed for; without one the link works for ever.
+        is_list_mail: It belongs to a running subscription, and so carries the way out (RFC 8058).
+    """
+
+    states: frozenset[SubscriptionState] = frozenset()
+    passes: frozenset[SuppressionReason] = frozenset()
+    purpose: Purpose | None = None
+    is_list_mail: bool = False
+
+
+RULES: Mapping[NoticeKind, Rule] = {
+    NoticeKind.confirm: Rule(passes=LIFTED_BY_READERS, purpose=Purpose.confirm),
+    NoticeKind.already_subscribed: Rule(states=_CONFIRMED, passes=LIFTED_BY_READERS),
+    NoticeKind.welcome: Rule(states=_CONFIRMED, is_list_mail=True),
+    NoticeKind.goodbye: Rule(states=frozenset({SubscriptionState.left})),
+    NoticeKind.sign_in: Rule(states=_CONFIRMED, purpose=Purpose.sign_in),
+    NoticeKind.read_again: Rule(states=_CONFIRMED, purpose=Purpose.read),
+    NoticeKind.confirm_address: Rule(purpose=Purpose.change_address),
+    # Whoever lost an address to somebody else must hear of it, also after that one has left.
+    NoticeKind.address_changed: Rule(),
+    NoticeKind.renewal: Rule(states=_CONFIRMED, is_list_mail=True),
+    NoticeKind.plan_changed: Rule(states=_CONFIRMED, is_list_mail=True),
+}

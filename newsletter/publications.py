@@ -41,6 +41,7 @@ class Publication(SQLModel, table=True):
     privacy_url: str = ""
     privacy_version: str = ""
     leave_mailbox: str = ""
+    consent_text: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     created_at: datetime
 
 
@@ -52,7 +53,8 @@ class PublicationForm:
     ``subscribe_url`` where somebody to whom a mail was forwarded can subscribe, ``upgrade_url`` where a reader gets
     another plan; ``brand_color`` is ``#rrggbb``, ``standing_footer`` is Markdown at the end of every issue.
     ``frequency`` is how often it comes, as sign-up forms say it; ``privacy_url`` and ``privacy_version`` name the
-    policy that readers agree to; ``leave_mailbox`` takes mails that unsubscribe their sender.
+    policy that readers agree to; ``leave_mailbox`` takes mails that unsubscribe their sender; ``consent_text`` takes
+    the place of our own words of consent on sign-up forms.
     """
 
     name: str | None = None
@@ -71,6 +73,7 @@ class PublicationForm:
     privacy_url: str | None = None
     privacy_version: str | None = None
     leave_mailbox: str | None = None
+    consent_text: str | None = None
 
     def cleaned(self) -> dict[str, str]:
         """Give the fields that were said, checked.
@@ -89,7 +92,7 @@ _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 def _check(field: str, value: str) -> None:
-    if field == "standing_footer":
+    if field in {"standing_footer", "consent_text"}:
         return
     if any(ord(character) < ord(" ") for character in value):
         raise Refused(f"{field}: line breaks and control characters cannot stand in a header; write it in one line")

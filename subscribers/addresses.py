@@ -77,6 +77,18 @@ def parse_address(text: str) -> Address:
     return Address(typed=typed, email=email, key=email.casefold(), domain=email.rpartition("@")[2])
 
 
+def canonical(address: Address) -> str:
+    """Give the form in which spellings of one mailbox meet, for limits only: it is nobody's identity.
+
+    What follows a plus sign is a label at most providers; dots count for nothing at Gmail.
+    """
+    local, _, domain = address.key.rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in {"gmail.com", "googlemail.com"}:
+        local, domain = local.replace(".", ""), "gmail.com"
+    return f"{local}@{domain}"
+
+
 def is_role(address: Address) -> bool:
     """Tell whether the mailbox belongs to a function of its domain, such as ``abuse@``, and to no reader."""
     return address.key.rpartition("@")[0] in _ROLES

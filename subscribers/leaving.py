@@ -16,6 +16,7 @@ from subscribers.addresses import mask
 from subscribers.bulk import rows_changed
 from subscribers.consent import ConsentView, Proof, consent_of, record
 from subscribers.consent_models import ConsentKind
+from subscribers.errors import NewPepper, OtherPepper
 from subscribers.hashing import AddressHasher
 from subscribers.models import Subscription, SubscriptionState, SuppressionReason
 from subscribers.opt_in import READER_CAN_LIFT, close_requests
@@ -120,13 +121,23 @@ def complain(  # noqa: PLR0913 - whose and from where, with the pepper
         add(session, order, hasher=hasher, by=by, now=now)
 
 
+def reads_more(session: Session, view: SubscriptionView) -> bool:
+    """Tell whether the person still gets, or waits for, anything else here."""
+    return any(one.state is not SubscriptionState.left for one in _others(session, view))
+
+
 def can_undo(session: Session, view: SubscriptionView, *, hasher: AddressHasher, now: datetime) -> bool:
     """Tell whether a reader may take the last departure back with one click: an own one, of the last 24 hours."""
     if view.state is not SubscriptionState.left or not view.email or not view.left_at:
         return False
     if now - view.left_at > UNDO_WITHIN or _last_departure(session, view.id).source not in OWN_CHANNELS:
         return False
-    return not set(reasons_against(session, view.publication_id, view.email, hasher=hasher)) - READER_CAN_LIFT
+    try:
+        reasons = reasons_against(session, view.publication_id, view.email, hasher=hasher)
+    except (OtherPepper, NewPepper):
+        # The way out works whatever the installation has lost; the way back waits until it is found.
+        return False
+    return not set(reasons) - READER_CAN_LIFT
 
 
 def undo(

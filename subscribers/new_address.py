@@ -57,7 +57,7 @@ def ask_for_address(  # noqa: PLR0913 - the shape of every use case, with the pr
 def confirm_address(session: Session, click: Click, *, hasher: AddressHasher, by: Actor, now: datetime) -> Confirmation:
     """Give a reader the new address that its owner confirms. Twice is fine, and recorded once.
 
-    The confirmation carries the address of before as evidence, so that word of the change can be sent there.
+    The evidence of the event that it writes keeps the address of before, so that word of the change can be sent there.
     """
     wish = locked(session, click.request_id, OptInKind.address)
     if wish is None:
@@ -75,10 +75,11 @@ def confirm_address(session: Session, click: Click, *, hasher: AddressHasher, by
     _move(session, before.subscriber_id, address, hasher, now)
     lift_own(session, before.publication_id, address.email, READER_CAN_LIFT, hasher=hasher, by=by, now=now)
     proven = Evidence(address.typed, before.email, click.evidence.ip, click.evidence.user_agent)
-    for one in _subscriptions(session, before.subscriber_id):
-        proof = Proof(ConsentKind.address_changed, "confirm link", {"request": str(wish.id)}, evidence=proven)
-        record(session, one, proof, by=by, now=now)
-    return Confirmation(Answer.confirmed, find_subscription(session, before.id), proven)
+    proof = Proof(ConsentKind.address_changed, "confirm link", {"request": str(wish.id)}, evidence=proven)
+    events = {
+        one.id: record(session, one, proof, by=by, now=now) for one in _subscriptions(session, before.subscriber_id)
+    }
+    return Confirmation(Answer.confirmed, find_subscription(session, before.id), events[before.id])
 
 
 def _refusal(session: Session, reader: SubscriptionView, address: Address, hasher: AddressHasher) -> Answer | None:

@@ -96,11 +96,14 @@ class Click:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The answer, with the subscription as it stands after it; none where the request was never made."""
+    """The answer, with the subscription as it stands after it; none where the request was never made.
+
+    ``event_id`` is the event of the ledger that this click wrote.
+    """
 
     answer: Answer
     subscription: SubscriptionView | None = None
-    evidence: Evidence = NO_EVIDENCE
+    event_id: int | None = None
 
 
 def sign_up(session: Session, request: SignUp, *, hasher: AddressHasher, by: Actor, now: datetime) -> Asked:

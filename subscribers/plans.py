@@ -123,6 +123,18 @@ def plan_named(session: Session, publication_id: int, code: str | None) -> PlanV
     return choose_plan(list_plans(session, publication_id), code)
 
 
+def plan_by_id(session: Session, publication_id: int, plan_id: int) -> PlanView:
+    """Find a plan by the id that a subscription holds.
+
+    Raises:
+        UnknownPlan: The publication has no such plan.
+    """
+    for plan in list_plans(session, publication_id):
+        if plan.id == plan_id:
+            return plan
+    raise UnknownPlan(f"there is no plan with id {plan_id}")
+
+
 def choose_plan(plans: Sequence[PlanView], word: str | None) -> PlanView:
     """Choose among plans by code, or by name where no code matches (case aside); without a word, the first.
 

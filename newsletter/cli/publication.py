@@ -42,6 +42,9 @@ StandingFooter = Annotated[
 Frequency = Annotated[str | None, typer.Option(help="How often it comes, as sign-up forms say it, such as weekly.")]
 PrivacyURL = Annotated[str | None, typer.Option("--privacy-url", help="The privacy policy that readers agree to.")]
 PrivacyVersion = Annotated[str | None, typer.Option("--privacy-version", help="Its version, such as 2026-11.")]
+ConsentText = Annotated[
+    str | None, typer.Option("--consent-text", help="Words of consent on sign-up forms, in place of our own.")
+]
 LeaveMailbox = Annotated[
     str | None,
     typer.Option("--leave-mailbox", help="Address whose mails unsubscribe their sender."),
@@ -67,10 +70,11 @@ def add(
     privacy_url: PrivacyURL = None,
     privacy_version: PrivacyVersion = None,
     leave_mailbox: LeaveMailbox = None,
+    consent_text: ConsentText = None,
 ) -> None:
     """Create a publication, with a plan `free`."""
     looks = (subscribe_url, upgrade_url, logo_url, brand_color, standing_footer)
-    sign_up = (frequency, privacy_url, privacy_version, leave_mailbox)
+    sign_up = (frequency, privacy_url, privacy_version, leave_mailbox, consent_text)
     form = _form(name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks, *sign_up)
     service = open_service()
     with service.database.writing() as session:
@@ -99,10 +103,11 @@ def set_(
     privacy_url: PrivacyURL = None,
     privacy_version: PrivacyVersion = None,
     leave_mailbox: LeaveMailbox = None,
+    consent_text: ConsentText = None,
 ) -> None:
     """Change a publication; what is not named stays."""
     looks = (subscribe_url, upgrade_url, logo_url, brand_color, standing_footer)
-    sign_up = (frequency, privacy_url, privacy_version, leave_mailbox)
+    sign_up = (frequency, privacy_url, privacy_version, leave_mailbox, consent_text)
     form = _form(name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks, *sign_up)
     service = open_service()
     with service.database.writing() as session:

@@ -38,9 +38,13 @@ from newsletter.notices.claims import (
 from newsletter.notices.kinds import RULES
 from newsletter.notices.letters import Stationery, expires_at, letter_for
 from newsletter.notices.rendering import NoticeMail, render_notice
-from newsletter.outbox import Notice, NoticeState, purge
+from newsletter.outbox import CONFIRMING, Notice, NoticeState, purge
 from newsletter.providers.base import CallEnd, Ending, Message, Provider, Recipient
 from newsletter.publications import Publication, list_id, publication_by_id
+from subscribers.actors import Actor, ActorKind
+from subscribers.consent import Proof, record
+from subscribers.consent_models import ConsentKind
+from subscribers.roster import find_subscription
 
 
 log = structlog.get_logger(__name__)
@@ -49,6 +53,9 @@ log = structlog.get_logger(__name__)
 RECORDING_BREATHS = (0.2, 1.0, 5.0, 15.0, 30.0)
 #: Endings that an operator must hear of.
 _TOLD = frozenset({Ending.unauthorised, Ending.ambiguous, Ending.refused, Ending.recipients_refused, Ending.too_large})
+
+#: Who acts where a mail leaves: nobody but the clock.
+_OUTBOX = Actor(ActorKind.clock, "outbox")
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,7 @@ def _settle_surely(desk: NoticeDesk, claim: NoticeClaim, end: CallEnd) -> None:
             with desk.database.writing() as session:
                 state = settle(session, claim, end, now=desk.clock())
                 if state is NoticeState.accepted:
-                    _accepted(session, session.get_one(Notice, claim.notice_id), end)
+                    _accepted(session, session.get_one(Notice, claim.notice_id), end, desk.clock())
         except SQLAlchemyError as error:
             log.warning(
                 "the end of a call could not be recorded yet", notice=claim.notice_id, error=type(error).__name__
@@ -213,11 +220,13 @@ def _settle_surely(desk: NoticeDesk, claim: NoticeClaim, end: CallEnd) -> None:
     raise NewsletterError(f"notice {claim.notice_id}: the end of its call could not be recorded: {end.ending}")
 
 
-def _accepted(session: Session, notice: Notice, end: CallEnd) -> None:
-    """Follow up a notice that the provider took, in the transaction that says so: the place for the ledger of consent.
-
-    ``notice.text_sha256`` is of what was sent, and ``end.message_id`` is the provider's id of it.
-    """
+def _accepted(session: Session, notice: Notice, end: CallEnd, now: datetime) -> None:
+    """Prove that a confirming mail was sent, and which, in the transaction that says so."""
+    if notice.kind not in CONFIRMING:
+        return
+    detail = {"notice": str(notice.id), "message_id": end.message_id or "", "text_sha256": notice.text_sha256}
+    proof = Proof(ConsentKind.confirm_sent, str(notice.kind), detail, locale=notice.locale)
+    record(session, find_subscription(session, notice.subscription_id), proof, by=_OUTBOX, now=notice.ended_at or now)
 
 
 def _lease(desk: NoticeDesk) -> datetime:

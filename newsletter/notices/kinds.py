@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from newsletter.outbox import NoticeKind
 from newsletter.signing import Purpose
 from subscribers.models import SubscriptionState, SuppressionReason
+from subscribers.opt_in import READER_CAN_LIFT
 
 
-#: What a reader can lift by confirming a sign-up of their own: these reasons do not stop the mail that lets them.
-LIFTED_BY_READERS = frozenset(
-    {SuppressionReason.unsubscribed, SuppressionReason.erased, SuppressionReason.soft_bounces}
-)
 _CONFIRMED = frozenset({SubscriptionState.confirmed})
 
 
@@ -24,7 +21,7 @@ class Rule:
 
     Attributes:
         states: The states of a subscription in which it is still true; none are named where the state says nothing.
-        passes: The reasons of suppression that do not stop it.
+        passes: The reasons of suppression that do not stop it: those that its own link lets the reader lift.
         purpose: What its link is signed for; without one the link works for ever.
         is_list_mail: It belongs to a running subscription, and so carries the way out (RFC 8058).
     """
@@ -36,13 +33,13 @@ class Rule:
 
 
 RULES: Mapping[NoticeKind, Rule] = {
-    NoticeKind.confirm: Rule(passes=LIFTED_BY_READERS, purpose=Purpose.confirm),
-    NoticeKind.already_subscribed: Rule(states=_CONFIRMED, passes=LIFTED_BY_READERS),
+    NoticeKind.confirm: Rule(passes=READER_CAN_LIFT, purpose=Purpose.confirm),
+    NoticeKind.already_subscribed: Rule(states=_CONFIRMED, passes=READER_CAN_LIFT),
     NoticeKind.welcome: Rule(states=_CONFIRMED, is_list_mail=True),
     NoticeKind.goodbye: Rule(states=frozenset({SubscriptionState.left})),
     NoticeKind.sign_in: Rule(states=_CONFIRMED, purpose=Purpose.sign_in),
     NoticeKind.read_again: Rule(states=_CONFIRMED, purpose=Purpose.read),
-    NoticeKind.confirm_address: Rule(purpose=Purpose.change_address),
+    NoticeKind.confirm_address: Rule(passes=READER_CAN_LIFT, purpose=Purpose.change_address),
     # Whoever lost an address to somebody else must hear of it, also after that one has left.
     NoticeKind.address_changed: Rule(),
     NoticeKind.renewal: Rule(states=_CONFIRMED, is_list_mail=True),

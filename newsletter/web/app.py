@@ -7,8 +7,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.composition import Service, shipped
 from newsletter.database import is_reachable
-from newsletter.web import leaving, reading
+from newsletter.web import confirming, leaving, preferences, reading, signing_up
 from newsletter.web.pages import load_pages
+from newsletter.web.throttle import Throttle
 
 
 log = structlog.get_logger(__name__)
@@ -19,8 +20,9 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(title="newsletter", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service = service
     app.state.pages = load_pages(shipped("templates"), live=service.live)
-    app.include_router(leaving.router)
-    app.include_router(reading.router)
+    app.state.throttle = Throttle()
+    for part in (signing_up, confirming, leaving, preferences, reading):
+        app.include_router(part.router)
     app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"])
     app.add_api_route("/readyz", _readyz, methods=["GET", "HEAD"])
     app.add_exception_handler(SQLAlchemyError, _try_again)

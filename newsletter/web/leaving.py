@@ -1,76 +1,147 @@
-"""``/u/<id>``: where readers leave. GET and HEAD change nothing; POST unsubscribes at once.
+"""``/u/<id>``: where readers leave, and take it back. GET and HEAD change nothing; POST unsubscribes at once.
 
 One address serves the mail program's button and the reader's click (RFC 8058): both POST, and only a person or a mail
-program does. Scanners fetch every link of a mail, some with JavaScript, so the page holds one plain button and nothing
+program does. Scanners fetch every link of a mail, some with JavaScript, so the page holds plain buttons and nothing
 that presses itself. No cookie, no redirect, no login; an id that nobody has gets a neutral answer.
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import PlainTextResponse, Response
+from sqlmodel import Session
 
-from newsletter.composition import Service
+from newsletter.outbox import NoticeKind, NoticeOrder, cancel, enqueue
 from newsletter.publications import publication_by_id
-from newsletter.web.pages import PAGE_HEADERS, Pages, pages_of, service_of
+from newsletter.web.forms import read_form
+from newsletter.web.pages import PAGE_HEADERS, Here, Visit
 from subscribers.actors import READER
 from subscribers.addresses import mask
-from subscribers.leaving import LeavingChannel, leave
+from subscribers.leaving import (
+    LeavingChannel,
+    LeavingReason,
+    can_undo,
+    give_reason,
+    leave,
+    leave_everything,
+    reads_more,
+    undo,
+)
 from subscribers.models import SubscriptionState
-from subscribers.roster import find_by_unsubscribe_id
+from subscribers.roster import SubscriptionView, find_by_unsubscribe_id
 
 
 router = APIRouter()
 
-#: What the page's own form sends. Anything else, also nothing at all, is a mail program's button: it SHOULD send
-#: multipart/form-data and MAY send urlencoded (RFC 8058 §3.2), and some send an empty body.
-FROM_PAGE = b"from=page"
-BODY_LIMIT = 10_000
+
+#: What the page says of who is out; and what it says where a button found things otherwise than its page had shown.
+_OUT = frozenset({"left", "left_already", "left_everything", "too_late"})
+_TRUTH = {True: "left_already", False: "ask"}
 
 
-async def _pressed_on_page(request: Request) -> bool:
-    """Tell whether the page's button was pressed; reads no more of the body than it needs."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_LIMIT:
-            return False
-    return body == FROM_PAGE
+async def _pressed_on_page(request: Request) -> Mapping[str, str] | None:
+    """Give what a form of the page says; nothing where a mail program pressed its button.
+
+    That one SHOULD send multipart/form-data and MAY send urlencoded (RFC 8058 §3.2), and some send an empty body.
+    """
+    said = await read_form(request)
+    return said if said.get("from") == "page" else None
 
 
 @router.api_route("/u/{unsubscribe_id}", methods=["GET", "HEAD"])
-def show_leaving(
-    request: Request,
-    unsubscribe_id: str,
-    service: Annotated[Service, Depends(service_of)],
-    pages: Annotated[Pages, Depends(pages_of)],
-) -> Response:
-    """Show what would be left, and one button. Changes nothing."""
-    with service.database.reading() as session:
+def show_leaving(visit: Here, unsubscribe_id: str) -> Response:
+    """Show what would be left, and the buttons. Changes nothing."""
+    with visit.service.database.reading() as session:
         found = find_by_unsubscribe_id(session, unsubscribe_id)
-        if found is None:
-            return pages.show(request, "leaving", status=404, state="unknown", publication="", address="")
-        publication = publication_by_id(session, found.publication_id)
-    state = "left_already" if found.state is SubscriptionState.left else "ask"
-    return pages.show(request, "leaving", state=state, publication=publication.name, address=mask(found.email))
+        if found is None or not found.email:
+            return _unknown(visit, status=404)
+        out = found.state in {SubscriptionState.left, SubscriptionState.lapsed}
+        return _page(visit, session, found, "left_already" if out else "ask")
 
 
 @router.post("/u/{unsubscribe_id}")
 def do_leave(
-    request: Request,
+    visit: Here,
     unsubscribe_id: str,
-    pressed_on_page: Annotated[bool, Depends(_pressed_on_page)],
-    service: Annotated[Service, Depends(service_of)],
-    pages: Annotated[Pages, Depends(pages_of)],
+    said: Annotated[Mapping[str, str] | None, Depends(_pressed_on_page)],
 ) -> Response:
-    """Unsubscribe. Twice is fine; the answer says what is true."""
-    channel = LeavingChannel.page if pressed_on_page else LeavingChannel.one_click
-    with service.database.writing() as session:
-        departure = leave(session, unsubscribe_id, channel=channel, by=READER, now=service.clock())
-        publication = publication_by_id(session, departure.publication_id) if departure else None
-    if not pressed_on_page:
-        return PlainTextResponse("unsubscribed\n" if departure else "nothing to unsubscribe\n", headers=PAGE_HEADERS)
-    if departure is None or publication is None:
-        return pages.show(request, "leaving", state="unknown", publication="", address="")
-    state = "left" if departure.is_new else "left_already"
-    return pages.show(request, "leaving", state=state, publication=publication.name, address=departure.masked_address)
+    """Unsubscribe, or what else a button of the page says. Twice is fine; the answer says what is true."""
+    if said is None:
+        with visit.service.database.writing() as session:
+            _leave(visit, session, unsubscribe_id, LeavingChannel.one_click)
+            known = find_by_unsubscribe_id(session, unsubscribe_id) is not None
+        return PlainTextResponse("unsubscribed\n" if known else "nothing to unsubscribe\n", headers=PAGE_HEADERS)
+    with visit.service.database.writing() as session:
+        state = _act(visit, session, unsubscribe_id, said)
+        found = find_by_unsubscribe_id(session, unsubscribe_id)
+        if found is None or not found.email:
+            return _unknown(visit)
+        out = found.state in {SubscriptionState.left, SubscriptionState.lapsed}
+        thanked = said.get("reason", "") if said.get("do") == "why" else ""
+        return _page(visit, session, found, state if out == (state in _OUT) else _TRUTH[out], thanked=thanked)
+
+
+def _act(visit: Visit, session: Session, unsubscribe_id: str, said: Mapping[str, str]) -> str:
+    """Do what a button says, and name what is true after it."""
+    now, hasher = visit.now, visit.service.hasher
+    match said.get("do", "leave"):
+        case "undo":
+            stands = undo(session, unsubscribe_id, hasher=hasher, by=READER, now=now)
+            return "returned" if stands else "too_late"
+        case "why":
+            if (reason := said.get("reason", "")) in set(LeavingReason):
+                give_reason(session, unsubscribe_id, LeavingReason(reason), by=READER, now=now)
+            return "left_already"
+        case "everything":
+            leave_everything(session, unsubscribe_id, hasher=hasher, by=READER, now=now)
+            return "left_everything"
+        case _:
+            return "left" if _leave(visit, session, unsubscribe_id, LeavingChannel.page) else "left_already"
+
+
+def _leave(visit: Visit, session: Session, unsubscribe_id: str, channel: LeavingChannel) -> bool:
+    """End the subscription, with what waits to be mailed to it; tell whether it was this call that did."""
+    now = visit.now
+    departure = leave(session, unsubscribe_id, channel=channel, by=READER, now=now)
+    if departure is None or not departure.is_new:
+        return False
+    cancel(session, [departure.subscription_id], reason="the reader left", now=now)
+    if channel is LeavingChannel.page:
+        # A mail program's button is silence itself; who came to the page gets the way back in writing, once.
+        goodbye = NoticeOrder(
+            NoticeKind.goodbye,
+            departure.publication_id,
+            departure.subscription_id,
+            visit.service.live,
+            locale=departure.locale,
+        )
+        enqueue(session, goodbye, now=now)
+    return True
+
+
+def _page(
+    visit: Visit,
+    session: Session,
+    reader: SubscriptionView,
+    state: str,
+    *,
+    thanked: str = "",
+) -> Response:
+    publication = publication_by_id(session, reader.publication_id)
+    return visit.show(
+        "leaving",
+        state=state,
+        publication=publication.name,
+        address=mask(reader.email),
+        undo=can_undo(session, reader, hasher=visit.service.hasher, now=visit.now),
+        reads_more=reads_more(session, reader),
+        reasons=list(LeavingReason),
+        thanked=thanked,
+        preferences=f"/preferences/{reader.unsubscribe_id}",
+        sign_up=f"/sign-up/{publication.code}",
+    )
+
+
+def _unknown(visit: Visit, *, status: int = 200) -> Response:
+    return visit.say("unknown", status=status)

@@ -1,12 +1,13 @@
 """Readers' pages: Jinja2 templates, in Chinese or English as the reader's browser asks, without JavaScript."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
@@ -39,10 +40,13 @@ class Pages:
 
     def show(self, request: Request, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Render a page in the language that the request asks for."""
-        language = language_of(request.headers.get("accept-language", ""))
         page = self.environment.get_template(f"pages/{name}.html.j2")
-        html = page.render(t=self.words[language], language=language, live=self.live, **values)
+        html = page.render(t=self.words_for(request), language=language_of(request), live=self.live, **values)
         return HTMLResponse(html, status_code=status, headers=PAGE_HEADERS)
+
+    def words_for(self, request: Request) -> Mapping[str, str]:
+        """Give what pages say in the language that the request asks for."""
+        return self.words[language_of(request)]
 
 
 def service_of(request: Request) -> Service:
@@ -57,6 +61,52 @@ def pages_of(request: Request) -> Pages:
     return pages
 
 
+@dataclass(frozen=True)
+class Visit:
+    """One request to a readers' page, with what answers it."""
+
+    request: Request
+    service: Service
+    pages: Pages
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """What pages say in the visitor's language."""
+        return self.pages.words_for(self.request)
+
+    @property
+    def language(self) -> str:
+        """The visitor's language, ``zh`` or ``en``."""
+        return language_of(self.request)
+
+    @property
+    def now(self) -> datetime:
+        """The time."""
+        return self.service.clock()
+
+    def show(self, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """Render a page."""
+        return self.pages.show(self.request, name, status=status, **values)
+
+    def say(
+        self, name: str, *, status: int = 200, links: Sequence[tuple[str, str]] = (), **values: str
+    ) -> HTMLResponse:
+        """Show a page that only says something: the words ``name`` and ``name_detail``, and links with their words."""
+        said = {"heading": self.words[name].format(**values), "sentence": self.words[f"{name}_detail"].format(**values)}
+        shown = [{"url": url, "text": self.words[text].format(**values)} for url, text in links]
+        return self.show("message", status=status, links=shown, **said)
+
+
+def visit_of(
+    request: Request, service: Annotated[Service, Depends(service_of)], pages: Annotated[Pages, Depends(pages_of)]
+) -> Visit:
+    """Give a route its visit."""
+    return Visit(request, service, pages)
+
+
+Here = Annotated[Visit, Depends(visit_of)]
+
+
 def load_pages(templates: Path, *, live: bool) -> Pages:
     """Load the pages' templates and words; called once, by the composition of the web."""
     environment = Environment(
@@ -66,9 +116,11 @@ def load_pages(templates: Path, *, live: bool) -> Pages:
     return Pages(environment, words, live)
 
 
-def language_of(accept_language: str) -> str:
-    """Choose Chinese or English by the first of the two that a browser names; Chinese where it names neither."""
-    for part in accept_language.lower().split(","):
+def language_of(request: Request) -> str:
+    """Choose Chinese or English: as the address says, else by the first that the browser names, else Chinese."""
+    if (chosen := request.query_params.get("lang", "")) in {"zh", "en"}:
+        return chosen
+    for part in request.headers.get("accept-language", "").lower().split(","):
         language = part.split(";")[0].strip().split("-")[0]
         if language in {"zh", "en"}:
             return language

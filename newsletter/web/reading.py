@@ -1,4 +1,4 @@
-"""``/read/<id>/<mailing>`` and ``/preferences/<id>``: a reader's own pages beside the way out. They change nothing.
+"""``/read/<id>/<mailing>``: the mail in the browser. It changes nothing.
 
 The mail that a reader was sent is shown as it was, from the stored variant, so that also who was on another plan by
 now sees that one mail.
@@ -12,10 +12,8 @@ from fastapi.responses import HTMLResponse, Response
 from newsletter.composition import Service
 from newsletter.delivery.replay import variant_sent
 from newsletter.delivery.variants import substitutions_of
-from newsletter.publications import publication_by_id
 from newsletter.rendering.personalisation import fill, values_by_tag
 from newsletter.web.pages import PAGE_HEADERS, Pages, pages_of, service_of
-from subscribers.addresses import mask
 from subscribers.roster import find_by_unsubscribe_id
 
 
@@ -49,27 +47,3 @@ def read(
     values = values_by_tag(substitutions_of(variant), service.letterhead.values(reader, number))
     headers = PAGE_HEADERS | {"Content-Security-Policy": _MAIL_POLICY}
     return HTMLResponse(fill(variant.html, values), headers=headers)
-
-
-@router.api_route("/preferences/{unsubscribe_id}", methods=["GET", "HEAD"])
-def preferences(
-    request: Request,
-    unsubscribe_id: str,
-    service: Annotated[Service, Depends(service_of)],
-    pages: Annotated[Pages, Depends(pages_of)],
-) -> Response:
-    """Show what this reader has: publication, plan, address, and the way out."""
-    with service.database.reading() as session:
-        reader = find_by_unsubscribe_id(session, unsubscribe_id)
-        if reader is None:
-            return pages.show(request, "leaving", status=404, state="unknown", publication="", address="")
-        publication = publication_by_id(session, reader.publication_id)
-    return pages.show(
-        request,
-        "preferences",
-        publication=publication.name,
-        address=mask(reader.email),
-        plan=reader.plan,
-        state=str(reader.state),
-        leave=f"/u/{unsubscribe_id}",
-    )

@@ -191,10 +191,8 @@ def test_a_new_address_is_confirmed_by_its_owner_and_not_before(session, add, wi
     assert (asked.asking, find_subscription(session, view.id)) == (Asking.confirm, view)
     confirmation = click(asked)
     assert confirmation.answer is Answer.confirmed
-    assert (confirmation.evidence.address_before, confirmation.subscription.email) == (
-        "anna@example.com",
-        "new@example.org",
-    )
+    assert confirmation.subscription.email == "new@example.org"
+    assert session.get(ConsentEvidence, confirmation.event_id).address_before == "anna@example.com"
     assert find_subscription(session, other.id).email == "new@example.org"
     assert find_subscription(session, view.id).unsubscribe_id == view.unsubscribe_id
     assert kinds(session, view) == ["added", "address_asked", "address_changed"]

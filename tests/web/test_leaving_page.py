@@ -24,7 +24,8 @@ def world(store) -> World:
 @pytest.fixture
 def browser(world, tmp_path):
     url = world.database.url.render_as_string(hide_password=False)
-    service = Service(Settings(_env_file=None, database_url=url, data_dir=tmp_path))
+    pepper = world.hasher.peppers[0].decode()
+    service = Service(Settings(_env_file=None, database_url=url, data_dir=tmp_path, address_pepper=pepper), world.clock)
     with TestClient(create_app(service), follow_redirects=False, raise_server_exceptions=False) as client:
         yield client
     service.database.close()
@@ -123,6 +124,7 @@ def test_the_page_holds_no_address_no_script_and_keeps_to_itself(browser, link):
     assert page.headers["cache-control"] == "no-store"
     assert "noindex" in page.headers["x-robots-tag"]
     assert page.text.count("<button") == 1
+    assert "autofocus" not in page.text
 
 
 def test_it_says_that_it_is_not_live(browser, link):

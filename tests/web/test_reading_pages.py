@@ -103,18 +103,6 @@ def test_the_mail_may_run_nothing_and_is_indexed_by_nobody(browser, world):
     assert "noindex" in headers["x-robots-tag"]
 
 
-def test_preferences_show_what_a_reader_has_and_hide_the_address(browser, world):
-    answer = browser.get(f"/preferences/{unsubscribe_id(world, 1)}")
-    assert "测试刊" in answer.text
-    assert "pro" in answer.text
-    assert f"/u/{unsubscribe_id(world, 1)}" in answer.text
-    assert addresses(1, start=1)[0] not in answer.text
-    with world.database.writing() as session:
-        leave(session, unsubscribe_id(world, 1), channel=LeavingChannel.page, by=COMMAND_LINE, now=world.clock())
-    assert "已经退订" in browser.get(f"/preferences/{unsubscribe_id(world, 1)}").text
-    assert browser.get("/preferences/nobody").status_code == 404
-
-
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE"])
 def test_nothing_changes_by_reading(browser, world, method):
     def everything():
@@ -122,7 +110,7 @@ def test_nothing_changes_by_reading(browser, world, method):
             return [session.execute(table.select()).all() for table in SQLModel.metadata.sorted_tables]
 
     before = everything()
-    for path in (f"/read/{unsubscribe_id(world)}/1", f"/preferences/{unsubscribe_id(world)}"):
+    for path in (f"/read/{unsubscribe_id(world)}/1",):
         answer = browser.request(method, path)
         assert answer.status_code == (200 if method in {"GET", "HEAD"} else 405)
     assert everything() == before

@@ -43,6 +43,7 @@ def _publication() -> None:
     with op.batch_alter_table("publication") as table:
         for name in ("frequency", "privacy_url", "privacy_version", "leave_mailbox"):
             table.add_column(sa.Column(name, sa.String(), nullable=False, server_default=""))
+        table.add_column(sa.Column("consent_text", sa.Text(), nullable=False, server_default=""))
 
 
 def _plan() -> None:

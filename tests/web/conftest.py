@@ -1,0 +1,64 @@
+"""A site with readers for the tests of readers' pages: a world on a store, the service over it, and a browser."""
+
+from dataclasses import dataclass
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+from sqlmodel import SQLModel, col, select
+
+from newsletter.composition import Service
+from newsletter.outbox import Notice
+from newsletter.providers.memory import MemoryProvider
+from newsletter.settings import Settings
+from newsletter.signing import Purpose
+from newsletter.web.app import create_app
+from subscribers.roster import SubscriptionView, find_by_address
+from tests.world import HandClock, World, addresses, make_world
+
+
+@dataclass
+class Site:
+    """The pages of a world, with short words for what tests do again and again."""
+
+    world: World
+    browser: TestClient
+    service: Service
+    clock: HandClock
+
+    def reader(self, address: str = addresses(1)[0]) -> SubscriptionView:
+        """Find a reader."""
+        with self.world.database.reading() as session:
+            return find_by_address(session, self.world.publication.id, address)
+
+    def notices(self) -> list[Notice]:
+        """Give what waits in the outbox, the oldest first."""
+        with self.world.database.reading() as session:
+            return list(session.exec(select(Notice).order_by(col(Notice.id))))
+
+    def confirm_link(self) -> str:
+        """Give the link of the last confirm mail, as its letter will write it."""
+        last = self.notices()[-1]
+        purpose = Purpose.confirm if last.kind == "confirm" else Purpose.change_address
+        return f"/confirm/{self.service.signer.sign(purpose, last.opt_in_id or 0, at=last.created_at)}"
+
+    def everything(self) -> dict[str, list[object]]:
+        """Give every row of every table."""
+        with self.world.database.reading() as session:
+            return {
+                table.name: list(session.execute(table.select().order_by(*table.primary_key.columns)).all())
+                for table in SQLModel.metadata.sorted_tables
+            }
+
+
+@pytest.fixture
+def site(store, tmp_path):
+    world = make_world(store, MemoryProvider())
+    world.readers(addresses(2))
+    url = world.database.url.render_as_string(hide_password=False)
+    pepper = SecretStr(world.hasher.peppers[0].decode())
+    settings = Settings(_env_file=None, database_url=url, data_dir=tmp_path, address_pepper=pepper)
+    service = Service(settings, world.clock)
+    with TestClient(create_app(service), follow_redirects=False, raise_server_exceptions=False) as browser:
+        yield Site(world, browser, service, world.clock)
+    service.database.close()

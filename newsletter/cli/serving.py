@@ -72,8 +72,16 @@ def serve(port: Port = None, as_json: AsJSON = False) -> None:
             print_json({"service_url": url, "emulator_url": emulator_url or None, "live": service.live})
         else:
             say(f"Readers' pages: {url}" + (f"    Local SendGrid: {emulator_url}" if emulator_url else ""))
+        proxies = service.settings.trusted_proxies
         config = uvicorn.Config(
-            create_app(service), lifespan="off", log_level="warning", access_log=False, server_header=False
+            create_app(service),
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            # Its own default believes whoever connects from this machine, and an environment variable.
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=[one.strip() for one in proxies.split(",")],
         )
         uvicorn.Server(config).run(sockets=[bound])
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from newsletter.cli import issue, mailing, notices, plans, publication, readers, serving
 from newsletter.cli.console import complain
 from newsletter.cli.demo import demo
+from newsletter.cli.snippet import snippet
 from newsletter.composition import configure_logging
 from newsletter.emulator.errors import EmulatorError
 from newsletter.errors import NewsletterError
@@ -28,6 +29,7 @@ app.command()(demo)
 app.command()(serving.init)
 app.command()(serving.serve)
 app.command()(serving.emulator)
+publication.app.command()(snippet)
 app.add_typer(publication.app, name="publication")
 app.add_typer(plans.app, name="plans")
 app.add_typer(issue.app, name="issue")

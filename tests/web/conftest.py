@@ -13,7 +13,8 @@ from newsletter.providers.memory import MemoryProvider
 from newsletter.settings import Settings
 from newsletter.signing import Purpose
 from newsletter.web.app import create_app
-from subscribers.roster import SubscriptionView, find_by_address
+from subscribers.models import SubscriptionState
+from subscribers.roster import SubscriptionView, find_by_address, find_subscription
 from tests.world import HandClock, World, addresses, make_world
 
 
@@ -30,6 +31,11 @@ class Site:
         """Find a reader."""
         with self.world.database.reading() as session:
             return find_by_address(session, self.world.publication.id, address)
+
+    def reader_state(self, subscription_id: int) -> SubscriptionState:
+        """Tell where a subscription stands."""
+        with self.world.database.reading() as session:
+            return find_subscription(session, subscription_id).state
 
     def notices(self) -> list[Notice]:
         """Give what waits in the outbox, the oldest first."""

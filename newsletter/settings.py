@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     )
     templates_dir: Path | None = Field(
         default=None,
-        description="Folder whose `email/` is laid over the built-in theme: templates, theme.yaml, words.yaml.",
+        description="Folder whose `email/` and `notices/` are laid over ours: templates, theme.yaml, words.yaml.",
     )
     batch_size: int = Field(1000, ge=1, le=1000, description="Recipients in one request; SendGrid takes 1000 at most.")
     dispatch_threads: int = Field(4, ge=1, le=64, description="Requests under way at the same time.")

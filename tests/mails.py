@@ -1,15 +1,19 @@
 """Short words for tests that render: a publication's face, its plans, our theme, and a source as mail or edition."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from newsletter.issues.access import ReaderPlan, cut, may_receive
 from newsletter.issues.document import decode, parse
+from newsletter.notices.rendering import render_notice
+from newsletter.notices.samples import sample_letter
+from newsletter.outbox import NoticeKind
 from newsletter.preflight.edition import Edition, Moment
+from newsletter.publications import Publication
 from newsletter.rendering.export import files
 from newsletter.rendering.mail import Face, Rendering, render
 from newsletter.rendering.personalisation import ReaderValues
-from newsletter.rendering.themes import Theme, load_theme
+from newsletter.rendering.themes import Theme, load_notice_theme, load_theme
 
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +23,7 @@ SHOWCASE = ROOT / "examples" / "showcase.md"
 CORPUS = sorted(path for path in (ROOT / "tests" / "corpus").glob("*.md") if path.name[0].isdigit())
 
 THEME = load_theme(TEMPLATES)
+NOTICE_THEME = load_notice_theme(TEMPLATES)
 FREE = ReaderPlan("free", frozenset({"free"}), "免费")
 PRO = ReaderPlan("pro", frozenset({"free", "pro"}), "专业")
 FACE = Face(
@@ -46,6 +51,22 @@ def mail(source: str, face: Face = FACE, plan: ReaderPlan = FREE, theme: Theme =
 def html_of(file: Path, plan: ReaderPlan = FREE) -> str:
     """Render an issue's file as HTML, with a reader's values filled in."""
     return files(mail(decode(file.read_bytes()), plan=plan))["issue.html"]
+
+
+def notice_html(kind: NoticeKind, locale: str) -> str:
+    """Render a notice to an invented reader of a publication."""
+    publication = Publication(
+        id=1,
+        code="weekly",
+        name=FACE.name,
+        sender="weekly@news.example.com",
+        reply_to="editor@news.example.com",
+        site_url=FACE.site_url,
+        postal_address=FACE.postal_address,
+        created_at=datetime(2026, 11, 23, tzinfo=UTC),
+    )
+    letter = sample_letter(kind, publication, locale, NOTICE_THEME, now=publication.created_at)
+    return render_notice(letter, NOTICE_THEME).html
 
 
 def edition(

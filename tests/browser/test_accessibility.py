@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.mails import SAMPLE_ISSUE, SHOWCASE, html_of
+from newsletter.outbox import NoticeKind
+from tests.mails import SAMPLE_ISSUE, SHOWCASE, html_of, notice_html
 from tests.referees.tools import node_file
 
 
@@ -57,6 +58,16 @@ def judged(chromium, axe):
 def test_the_mail_is_open_to_everyone(judged, weekly_issue, mail, width, scheme):
     issue = {"weekly": weekly_issue, "sample": SAMPLE_ISSUE, "showcase": SHOWCASE}[mail]
     found = judged(html_of(issue), width, scheme)
+    assert not found, "\n\n".join(f"{rule}: {node}" for rule, nodes in found.items() for node in nodes)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("kind", "locale"),
+    [(NoticeKind.confirm, "zh-CN"), (NoticeKind.renewal, "en"), (NoticeKind.address_changed, "zh-CN")],
+)
+def test_a_notice_is_open_to_everyone(judged, kind, locale, scheme):
+    found = judged(notice_html(kind, locale), 360, scheme)
     assert not found, "\n\n".join(f"{rule}: {node}" for rule, nodes in found.items() for node in nodes)
 
 

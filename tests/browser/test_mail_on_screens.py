@@ -7,9 +7,10 @@ import re
 
 import pytest
 
+from newsletter.outbox import NoticeKind
 from newsletter.preflight.painted import painted
 from newsletter.rendering.export import files
-from tests.mails import CORPUS, FREE, PRO, SAMPLE_ISSUE, SHOWCASE, html_of
+from tests.mails import CORPUS, FREE, PRO, SAMPLE_ISSUE, SHOWCASE, html_of, notice_html
 from tests.mails import mail as mail_of
 
 
@@ -116,6 +117,19 @@ def test_no_issue_of_the_corpus_is_wider_than_a_phone(screen, path, styled):
     assert page.evaluate(CUT_OFF, 320) == []
 
 
+@pytest.mark.parametrize("styled", [True, False], ids=["styled", "bare"])
+@pytest.mark.parametrize("locale", ["zh-CN", "en"])
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_a_notice_fits_the_smallest_phone_and_its_links_are_large_enough_to_tap(screen, kind, locale, styled):
+    html = notice_html(kind, locale)
+    page = screen(html if styled else bare(html), 320)
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    assert page.evaluate(CUT_OFF, 320) == []
+    assert [text for size, text in page.evaluate(BODY_TEXT) if size < 15] == []
+    heights = page.evaluate("[...document.querySelectorAll('a')].map(e => e.getBoundingClientRect().height)")
+    assert [height for height in heights if height < 44] == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_what_preflight_says_of_colours_is_what_a_browser_paints(chromium, weekly_issue, scheme):
     """The check of contrast computes the cascade by itself; here it is held against the real one."""
@@ -161,7 +175,8 @@ def test_a_table_in_a_callout_looks_like_any_other_on_the_callouts_ground(chromi
 def test_in_the_dark_nothing_stays_light(chromium, weekly_issue):
     context = chromium.new_context(viewport={"width": 800, "height": 900}, color_scheme="dark", offline=True)
     page = context.new_page()
-    for html in (html_of(weekly_issue), html_of(SHOWCASE), html_of(SHOWCASE, PRO)):
+    notices = [notice_html(kind, "zh-CN") for kind in NoticeKind]
+    for html in (html_of(weekly_issue), html_of(SHOWCASE), html_of(SHOWCASE, PRO), *notices):
         page.set_content(html)
         light = page.evaluate(
             """() => [...document.querySelectorAll('body, body *')].filter(e => e.getClientRects().length)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mails import SAMPLE_ISSUE, SHOWCASE, html_of
+from newsletter.outbox import NoticeKind
+from tests.mails import SAMPLE_ISSUE, SHOWCASE, html_of, notice_html
 from tests.referees.tools import command, node_file, not_run
 
 
@@ -50,6 +51,7 @@ def outlook_reading(html: str) -> str:
 def said(weekly_issue, tmp_path_factory):
     """What the checker says, by document; all in one run, since starting it takes the most time."""
     mails = {"weekly": html_of(weekly_issue), "sample": html_of(SAMPLE_ISSUE), "showcase": html_of(SHOWCASE)}
+    mails |= {"confirm": notice_html(NoticeKind.confirm, "zh-CN"), "renewal": notice_html(NoticeKind.renewal, "en")}
     planted = {
         defect: mails["sample"].replace("</body>", f"{markup}</body>") for defect, (markup, _) in DEFECTS.items()
     }
@@ -80,7 +82,7 @@ def _check(folder: Path, count: int) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("reading", ["in a browser", "in Outlook"])
-@pytest.mark.parametrize("mail", ["weekly", "sample", "showcase"])
+@pytest.mark.parametrize("mail", ["weekly", "sample", "showcase", "confirm", "renewal"])
 def test_the_checker_finds_nothing_but_what_mail_needs(said, mail, reading):
     findings = said[f"{mail}, {reading}"]
     assert not findings, "\n".join(findings)

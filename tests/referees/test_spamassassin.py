@@ -10,8 +10,10 @@ from email.policy import SMTP, default
 import pytest
 
 from newsletter.issues.document import decode
+from newsletter.outbox import NoticeKind
 from newsletter.providers.memory import MemoryProvider
 from tests.mails import SAMPLE_ISSUE
+from tests.office import make_office
 from tests.referees.mails import as_sent
 from tests.referees.tools import command
 from tests.world import addresses, make_world
@@ -58,6 +60,24 @@ def sent(sqlite_store):
 def test_the_mail_is_far_from_being_taken_for_spam(judged, sent, weekly_issue, which):
     issue = {"weekly": weekly_issue, "sample": SAMPLE_ISSUE}[which]
     score, rules = judged(sent(decode(issue.read_bytes())))
+    assert score < LIMIT, f"score {score}: {rules}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "locale"),
+    [
+        (NoticeKind.confirm, "zh-CN"),
+        (NoticeKind.confirm, "en"),
+        (NoticeKind.welcome, "zh-CN"),
+        (NoticeKind.sign_in, "en"),
+        (NoticeKind.renewal, "en"),
+    ],
+)
+def test_a_notice_is_far_from_being_taken_for_spam(judged, sqlite_store, kind, locale):
+    office = make_office(sqlite_store)
+    office.put(kind, locale=locale)
+    office.send()
+    score, rules = judged(as_sent(office.provider.accepted[0]))
     assert score < LIMIT, f"score {score}: {rules}"
 
 

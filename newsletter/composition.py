@@ -72,7 +72,8 @@ class Service:
     @cached_property
     def workshop(self) -> Workshop:
         """What issues are rendered with."""
-        return Workshop(load_theme(shipped("templates"), self.settings.templates_dir))
+        theme = load_theme(shipped("templates"), self.settings.templates_dir)
+        return Workshop(theme, self.settings.public_url)
 
     @cached_property
     def hasher(self) -> AddressHasher:
@@ -92,7 +93,7 @@ class Service:
     @property
     def letterhead(self) -> Letterhead:
         """What this installation puts on every request."""
-        return Letterhead(self.settings.public_url, self.settings.allow_list)
+        return Letterhead(self.settings.public_url, self.signer, self.settings.allow_list)
 
     @cached_property
     def notice_theme(self) -> Theme:

@@ -5,14 +5,14 @@ address that takes replies (``what_is_missing``).
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address as HeaderAddress
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import Column, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, String, Text, UniqueConstraint, false
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from newsletter.errors import NotFound, Refused
@@ -42,6 +42,7 @@ class Publication(SQLModel, table=True):
     privacy_version: str = ""
     leave_mailbox: str = ""
     consent_text: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    noindex: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     created_at: datetime
 
 
@@ -54,7 +55,7 @@ class PublicationForm:
     another plan; ``brand_color`` is ``#rrggbb``, ``standing_footer`` is Markdown at the end of every issue.
     ``frequency`` is how often it comes, as sign-up forms say it; ``privacy_url`` and ``privacy_version`` name the
     policy that readers agree to; ``leave_mailbox`` takes mails that unsubscribe their sender; ``consent_text`` takes
-    the place of our own words of consent on sign-up forms.
+    the place of our own words of consent on sign-up forms. ``noindex`` asks search engines to leave the archive out.
     """
 
     name: str | None = None
@@ -74,17 +75,18 @@ class PublicationForm:
     privacy_version: str | None = None
     leave_mailbox: str | None = None
     consent_text: str | None = None
+    noindex: bool | None = field(default=None, kw_only=True)
 
-    def cleaned(self) -> dict[str, str]:
+    def cleaned(self) -> dict[str, str | bool]:
         """Give the fields that were said, checked.
 
         Raises:
             Refused: A value cannot be used; the sentence names the field and how to mend it.
         """
-        said = {field: value.strip() for field, value in vars(self).items() if value is not None}
-        for field, value in said.items():
-            _check(field, value)
-        return said
+        said = {name: value.strip() for name, value in vars(self).items() if isinstance(value, str)}
+        for name, value in said.items():
+            _check(name, value)
+        return {**said, **({} if self.noindex is None else {"noindex": self.noindex})}
 
 
 _ADDRESSES_OF_PAGES = frozenset({"site_url", "subscribe_url", "upgrade_url", "logo_url", "privacy_url"})
@@ -152,8 +154,8 @@ def set_publication(session: Session, code: str, form: PublicationForm) -> Publi
         Refused: A value cannot be used.
     """
     publication = publication_named(session, code)
-    for field, value in form.cleaned().items():
-        setattr(publication, field, value)
+    for name, value in form.cleaned().items():
+        setattr(publication, name, value)
     session.add(publication)
     session.flush()
     return publication

@@ -41,7 +41,15 @@ class ForgedToken(Refused):
 
 
 class ExpiredToken(Refused):
-    """The link has expired."""
+    """The link has expired.
+
+    Args:
+        ids: What was signed, for a page that offers a fresh link.
+    """
+
+    def __init__(self, ids: tuple[int, ...]) -> None:
+        self.ids = ids
+        super().__init__("the link has expired")
 
 
 @dataclass(frozen=True)
@@ -80,9 +88,10 @@ class LinkSigner:
             # Base64 has spellings of the same bytes: only the one that was written counts.
             if not hmac.compare_digest(_signer(key, purpose, signed_at).sign(value), token.encode()):
                 break
+            ids = tuple(int(one) for one in value.split(b"-"))
             if not timedelta() <= now - signed_at + _CLOCKS_APART <= LIFETIMES[purpose] + _CLOCKS_APART:
-                raise ExpiredToken
-            return tuple(int(one) for one in value.split(b"-"))
+                raise ExpiredToken(ids)
+            return ids
         raise ForgedToken
 
 

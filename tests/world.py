@@ -22,6 +22,7 @@ from newsletter.providers.base import Provider
 from newsletter.providers.memory import MemoryProvider
 from newsletter.publications import Publication, PublicationForm, add_publication
 from newsletter.rendering.themes import load_theme
+from newsletter.signing import LinkSigner
 from subscribers.actors import COMMAND_LINE
 from subscribers.csv_rows import Row
 from subscribers.hashing import AddressHasher
@@ -30,6 +31,8 @@ from subscribers.plans import NewPlan, add_plan
 
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+LINK_KEY = "a link key of the tests"
+SIGNER = LinkSigner((LINK_KEY.encode(),))
 ISSUE = """测试周报：第一期--由测试生成
 
 ## 🧪 一节
@@ -72,7 +75,7 @@ class World:
     @property
     def desk(self) -> Desk:
         """A desk of a worker on this side of NOT LIVE."""
-        letterhead = Letterhead("https://n.example.com", self.allow_list)
+        letterhead = Letterhead("https://n.example.com", SIGNER, self.allow_list)
         return Desk(self.database, self.provider, Claimant("test", self.live, 60.0), letterhead, self.clock)
 
     @property
@@ -158,7 +161,7 @@ class World:
         return replace(self, **changes)  # type: ignore[arg-type]  # names of our own fields
 
 
-def make_world(database: Database, provider: Provider) -> World:
+def make_world(database: Database, provider: Provider, code: str = "weekly") -> World:
     """Make a publication with the plans free and pro (which includes free), and no readers yet."""
     clock = HandClock()
     form = PublicationForm(
@@ -169,7 +172,7 @@ def make_world(database: Database, provider: Provider) -> World:
         postal_address="示例市示例路 1 号",
     )
     with database.writing() as session:
-        publication = add_publication(session, "weekly", form, now=clock())
+        publication = add_publication(session, code, form, now=clock())
         _plans(session, publication.id)
     return World(database, publication, Workshop(load_theme(TEMPLATES)), provider, clock)
 

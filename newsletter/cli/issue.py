@@ -11,6 +11,8 @@ from newsletter.cli.console import (
     ID,
     AsJSON,
     PublicationCode,
+    Yes,
+    confirm,
     open_service,
     print_facts,
     print_json,
@@ -22,9 +24,10 @@ from newsletter.cli.live_links import addresses_of, probe
 from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript, say_stand_in
 from newsletter.cli.previewing import serve_preview
 from newsletter.composition import shipped
+from newsletter.delivery.published import readers_of
 from newsletter.errors import BadIssue, Refused
 from newsletter.issues.models import Issue
-from newsletter.issues.shelf import Placing, add_source, find_issue, list_issues, revisions_of
+from newsletter.issues.shelf import Placing, add_source, find_issue, list_issues, put_back, retract, revisions_of
 from newsletter.preflight.edition import Edition, Finding, Severity, line
 from newsletter.preflight.inspection import inspect
 from newsletter.publications import publication_named
@@ -66,7 +69,7 @@ def list_(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
     if as_json:
         print_json(rows)
     else:
-        print_rows(rows, ("id", "title", "revisions", "created_at"))
+        print_rows(rows, ("id", "title", "revisions", "created_at", "retracted_at"))
 
 
 @app.command()
@@ -78,8 +81,35 @@ def show(issue_id: ID, as_json: AsJSON = False) -> None:
     if as_json:
         print_json(_row(issue) | {"revisions": revisions})
         return
-    print_facts({"id": issue.id, "title": issue.title, "by": issue.created_by})
+    print_facts({"id": issue.id, "title": issue.title, "by": issue.created_by, "retracted_at": issue.retracted_at})
     print_rows(revisions, ("number", "created_at", "created_by", "sha256"), title="\nRevisions")
+
+
+@app.command("retract")
+def retract_(
+    issue_id: ID,
+    undo: Annotated[bool, typer.Option("--undo", help="Put a retracted issue back.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Take an issue back: archive, feeds and read links hold it no more. Mails that were sent stay where they are."""
+    service = open_service()
+    with service.database.reading() as session:
+        issue = find_issue(session, issue_id)
+        readers = readers_of(session, issue_id, live=service.live)
+    if undo:
+        with service.database.writing() as session:
+            is_new = put_back(session, issue_id)
+        say(f"Issue {issue_id} is {'back in the archive' if is_new else 'not retracted: nothing was changed'}.")
+        return
+    confirm(
+        f"Issue {issue_id} “{issue.title}” reached {readers:,} readers. Its page and the read links of its mails will "
+        "say that it was retracted, and it leaves archive, search and feeds; the mails themselves stay, and a mailing "
+        "under way goes on. Retract it?",
+        yes=yes,
+    )
+    with service.database.writing() as session:
+        is_new = retract(session, issue_id, by=COMMAND_LINE, now=service.clock())
+    say(f"Issue {issue_id} {'is' if is_new else 'was already'} retracted; `issue retract {issue_id} --undo` undoes it.")
 
 
 @app.command("render")
@@ -152,7 +182,8 @@ def preview(
 
 
 def _row(issue: Issue) -> dict[str, Any]:
-    return {name: getattr(issue, name) for name in ("id", "publication_id", "title", "created_at", "created_by")}
+    names = ("id", "publication_id", "title", "created_at", "created_by", "retracted_at", "retracted_by")
+    return {name: getattr(issue, name) for name in names}
 
 
 def _dead_links(edition: Edition) -> list[Finding]:

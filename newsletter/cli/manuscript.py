@@ -66,7 +66,8 @@ class Manuscript:
             raise NotFound(f"there is no plan {code!r}; there is: {', '.join(one.code for one in plans)}")
         if not may_receive(document, plan):
             raise Refused(f"readers of plan {code!r} do not get this issue: its front matter is for other plans")
-        return render(cut(document, plan), face_of(self.publication, plans), plan, service.workshop.theme)
+        face = face_of(self.publication, plans, service.workshop)
+        return render(cut(document, plan), face, plan, service.workshop.theme)
 
 
 def read_manuscript(service: Service, what: str, code: str | None, site_url: str | None) -> Manuscript:

@@ -49,6 +49,10 @@ LeaveMailbox = Annotated[
     str | None,
     typer.Option("--leave-mailbox", help="Address whose mails unsubscribe their sender."),
 ]
+NoIndex = Annotated[
+    bool | None,
+    typer.Option("--noindex/--index", help="Whether search engines are asked to leave the archive out."),
+]
 
 
 @app.command()
@@ -71,11 +75,13 @@ def add(
     privacy_version: PrivacyVersion = None,
     leave_mailbox: LeaveMailbox = None,
     consent_text: ConsentText = None,
+    noindex: NoIndex = None,
 ) -> None:
     """Create a publication, with a plan `free`."""
     looks = (subscribe_url, upgrade_url, logo_url, brand_color, standing_footer)
     sign_up = (frequency, privacy_url, privacy_version, leave_mailbox, consent_text)
-    form = _form(name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks, *sign_up)
+    said = (name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks, *sign_up)
+    form = _form(*said, noindex=noindex)
     service = open_service()
     with service.database.writing() as session:
         publication = add_publication(session, code, form, now=service.clock())
@@ -104,11 +110,13 @@ def set_(
     privacy_version: PrivacyVersion = None,
     leave_mailbox: LeaveMailbox = None,
     consent_text: ConsentText = None,
+    noindex: NoIndex = None,
 ) -> None:
     """Change a publication; what is not named stays."""
     looks = (subscribe_url, upgrade_url, logo_url, brand_color, standing_footer)
     sign_up = (frequency, privacy_url, privacy_version, leave_mailbox, consent_text)
-    form = _form(name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks, *sign_up)
+    said = (name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks, *sign_up)
+    form = _form(*said, noindex=noindex)
     service = open_service()
     with service.database.writing() as session:
         publication = set_publication(session, code, form)
@@ -140,13 +148,13 @@ def show(code: Annotated[str | None, typer.Argument()] = None, as_json: AsJSON =
     _say_missing(publication)
 
 
-def _form(*said: str | None) -> PublicationForm:
+def _form(*said: str | None, noindex: bool | None) -> PublicationForm:
     """Put what was said, in the form's own order, into the form.
 
     Raises:
         BadIssue: The standing footer holds a container that no mail could be made with.
     """
-    form = PublicationForm(*said)
+    form = PublicationForm(*said, noindex=noindex)
     if form.standing_footer:
         read_text(form.standing_footer)
     return form

@@ -3,16 +3,17 @@
 from sqlmodel import Session, col, select
 
 from newsletter.delivery.lifecycle import Difference
-from newsletter.delivery.models import Batch, Delivery, Variant
+from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
 from subscribers.roster import SubscriptionView
 
 
-def variant_sent(session: Session, subscription: SubscriptionView, mailing_id: int) -> Variant | None:
+def variant_sent(session: Session, subscription: SubscriptionView, mailing_id: int) -> tuple[Variant, Mailing] | None:
     """Find the variant that a mailing sent to a subscription; nothing where it sent none, or the reader was erased."""
     if not subscription.email:
         return None
     found = (
-        select(Variant)
+        select(Variant, Mailing)
+        .join(Mailing, col(Mailing.id) == col(Variant.mailing_id))
         .join(Batch, col(Batch.variant_id) == col(Variant.id))
         .join(Delivery, col(Delivery.batch_id) == col(Batch.id))
         .where(

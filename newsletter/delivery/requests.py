@@ -20,6 +20,7 @@ from newsletter.delivery.variants import substitutions_of
 from newsletter.providers.base import Message, Recipient
 from newsletter.publications import Publication, list_id
 from newsletter.rendering.personalisation import ReaderValues, Substitution, values_by_tag
+from newsletter.signing import LinkSigner, Purpose
 from subscribers.audience import may_mail
 from subscribers.models import Subscription
 from subscribers.roster import SubscriptionView
@@ -27,22 +28,27 @@ from subscribers.roster import SubscriptionView
 
 @dataclass(frozen=True)
 class Letterhead:
-    """What an installation puts on every request: where readers reach it, and whom it may mail at all."""
+    """What an installation puts on every request: where readers reach it, what signs links, whom it may mail at all."""
 
     public_url: str
+    signer: LinkSigner
     allow_list: tuple[str, ...] = ()
 
     def unsubscribe_url(self, unsubscribe_id: str) -> str:
         """Write a reader's unsubscribe link; short, since mail programs break long header lines (RFC 8058)."""
         return f"{self.public_url}/u/{unsubscribe_id}"
 
-    def values(self, reader: Row[Any] | SubscriptionView, mailing_id: int) -> ReaderValues:
-        """Give what one reader's mail says that no other's does."""
+    def read_url(self, subscription_id: int, mailing_id: int, *, at: datetime) -> str:
+        """Write the link at which a reader reads a mail again; it works for a time from then on."""
+        return f"{self.public_url}/read/{self.signer.sign(Purpose.read, subscription_id, mailing_id, at=at)}"
+
+    def values(self, reader: Row[Any] | SubscriptionView, subscription_id: int, mailing: Mailing) -> ReaderValues:
+        """Give what one reader's mail says that no other's does; asked again, the same to the byte."""
         return ReaderValues(
             name=reader.name or "",
             unsubscribe_url=self.unsubscribe_url(reader.unsubscribe_id),
             preferences_url=f"{self.public_url}/preferences/{reader.unsubscribe_id}",
-            read_url=f"{self.public_url}/read/{reader.unsubscribe_id}/{mailing_id}",
+            read_url=self.read_url(subscription_id, mailing.id, at=mailing.begun_at or mailing.due_at),
         )
 
 
@@ -141,7 +147,8 @@ def move_to_new_batch(  # noqa: PLR0913 - which rows, where to, and why they mov
 def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Letterhead, attempt: str) -> Message:
     """Build the request for who stays: one rendering, and for each reader what is theirs alone."""
     variant = session.get_one(Variant, batch.variant_id)
-    publication = session.get_one(Publication, session.get_one(Mailing, batch.mailing_id).publication_id)
+    mailing = session.get_one(Mailing, batch.mailing_id)
+    publication = session.get_one(Publication, mailing.publication_id)
     substitutions = substitutions_of(variant)
     return Message(
         sender=publication.sender,
@@ -151,7 +158,8 @@ def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Le
         html=variant.html,
         text=variant.text,
         recipients=tuple(
-            _recipient(row, substitutions, letterhead.values(row, batch.mailing_id), attempt) for row in look.stays
+            _recipient(row, substitutions, letterhead.values(row, row.subscription_id, mailing), attempt)
+            for row in look.stays
         ),
         headers={"List-Id": list_id(publication)},
     )

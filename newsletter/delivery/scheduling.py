@@ -37,10 +37,13 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
 
     Raises:
         NotFound: There is no such issue.
-        Refused: The publication is not complete, or preflight found a blocker; nothing was scheduled.
+        Refused: The issue was retracted, the publication is not complete, or preflight found a blocker; nothing was
+            scheduled.
         BadIssue: The source cannot be read any more.
     """
     shelved = latest_revision(session, order.issue_id)
+    if shelved.issue.retracted_at:
+        raise Refused(f"issue {order.issue_id} was retracted: put it back with `newsletter issue retract --undo` first")
     publication = publication_by_id(session, shelved.issue.publication_id)
     if missing := what_is_missing(publication):
         options = " ".join(f"--{name.replace('_', '-')} …" for name in missing)

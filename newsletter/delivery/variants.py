@@ -23,9 +23,10 @@ from subscribers.plans import PlanView, list_plans, readable_codes
 
 @dataclass(frozen=True)
 class Workshop:
-    """What issues are rendered with in this installation."""
+    """What issues are rendered with in this installation: its theme, and where readers reach it."""
 
     theme: Theme
+    public_url: str = ""
 
 
 def reader_plans(session: Session, publication: Publication) -> dict[int, ReaderPlan]:
@@ -38,14 +39,15 @@ def _reader_plan(plan: PlanView, includes: frozenset[str]) -> ReaderPlan:
     return ReaderPlan(plan.code, includes, plan.name)
 
 
-def face_of(publication: Publication, plans: Iterable[ReaderPlan]) -> Face:
-    """Give a publication as the renderer sees it."""
+def face_of(publication: Publication, plans: Iterable[ReaderPlan], workshop: Workshop) -> Face:
+    """Give a publication as the renderer sees it; without a page of its own for signing up it has ours."""
+    sign_up_url = f"{workshop.public_url}/sign-up/{publication.code}" if workshop.public_url else ""
     return Face(
         name=publication.name,
         site_url=publication.site_url,
         postal_address=publication.postal_address,
         locale=publication.locale,
-        subscribe_url=publication.subscribe_url,
+        subscribe_url=publication.subscribe_url or sign_up_url,
         upgrade_url=publication.upgrade_url,
         logo_url=publication.logo_url,
         brand_color=publication.brand_color,
@@ -65,7 +67,7 @@ def edition_of(
     document = parse(source)
     # A file without a publication is looked at as a reader of everything in it, and as one of nothing, would see it.
     known = tuple(plans) or stand_in_plans(document)
-    face = face_of(publication, known)
+    face = face_of(publication, known, workshop)
     renderings = tuple(
         render(cut(document, plan), face, plan, workshop.theme) for plan in known if may_receive(document, plan)
     )
@@ -98,7 +100,7 @@ def variants_for(session: Session, mailing: Mailing, workshop: Workshop) -> list
         raise NotFound(f"mailing {mailing.id}: its revision is gone")
     publication = publication_by_id(session, mailing.publication_id)
     plans = reader_plans(session, publication)
-    document, face = parse(revision.source), face_of(publication, plans.values())
+    document, face = parse(revision.source), face_of(publication, plans.values(), workshop)
     return [
         _variant(mailing, plan_id, render(cut(document, plan), face, plan, workshop.theme))
         for plan_id, plan in plans.items()

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -18,6 +18,9 @@ class Issue(SQLModel, table=True):
     title: str
     created_at: datetime
     created_by: str
+    #: Since when nobody can read it here any more.
+    retracted_at: datetime | None = None
+    retracted_by: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
 
 
 class Revision(SQLModel, table=True):

@@ -121,3 +121,34 @@ def latest_revision(session: Session, issue_id: int) -> Shelved:
     """
     issue = find_issue(session, issue_id)
     return Shelved(issue, revisions_of(session, issue_id)[-1])
+
+
+def retract(session: Session, issue_id: int, *, by: Actor, now: datetime) -> bool:
+    """Take an issue back: its pages and feeds hold it no more, until it is put back. Mails that were sent stay sent.
+
+    Returns:
+        Whether anything changed: twice is once.
+
+    Raises:
+        NotFound: There is no such issue.
+    """
+    issue = find_issue(session, issue_id)
+    if issue.retracted_at:
+        return False
+    issue.retracted_at, issue.retracted_by = now, str(by)
+    session.add(issue)
+    return True
+
+
+def put_back(session: Session, issue_id: int) -> bool:
+    """Undo a retraction; tell whether there was one.
+
+    Raises:
+        NotFound: There is no such issue.
+    """
+    issue = find_issue(session, issue_id)
+    if issue.retracted_at is None:
+        return False
+    issue.retracted_at, issue.retracted_by = None, ""
+    session.add(issue)
+    return True

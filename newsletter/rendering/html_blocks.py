@@ -1,4 +1,4 @@
-"""HTML of a document's blocks: plain elements with class names, which the theme's CSS is inlined into later. Pure.
+"""HTML of a document's blocks: plain elements with class names, for the theme's CSS. Pure; mail and web ask here.
 
 The result goes into the mail as it stands; mrml never sees it.
 """
@@ -32,6 +32,7 @@ from newsletter.issues.table_forms import is_cards
 from newsletter.rendering import html_tables
 from newsletter.rendering.callouts import gathered
 from newsletter.rendering.footnotes import Note
+from newsletter.rendering.frames import Frames
 from newsletter.rendering.html_inlines import InlineHTML
 from newsletter.rendering.wording import Wording
 
@@ -42,6 +43,7 @@ class HTML:
 
     write: InlineHTML
     wording: Wording
+    frames: Frames
 
     def section(self, section: Section) -> str:
         """Write a section with its heading. A rule at its end is left out: the next heading divides enough."""
@@ -77,7 +79,7 @@ class HTML:
             case Listing():
                 return self._listing(block, level)
             case Table():
-                return html_tables.table(block, self.write, min(level + 1, 6))
+                return html_tables.table(block, self.write, self.frames, min(level + 1, 6))
             case Quote():
                 return f"<blockquote>{self.blocks(block.blocks, level)}</blockquote>"
             case Code():
@@ -89,9 +91,9 @@ class HTML:
                 return "<hr>"
             case Callout():
                 title = self.write.line(block.title) or escape(self.wording.callout(block.kind))
-                return self._box(block.kind, title, self.blocks(block.blocks, level))
+                return self.frames.box(block.kind, title, self.blocks(block.blocks, level))
             case Sponsor():
-                return self._box("sponsor", escape(self.wording.sponsor(block)), self.blocks(block.blocks, level))
+                return self.frames.box("sponsor", escape(self.wording.sponsor(block)), self.blocks(block.blocks, level))
             case Teaser():
                 return self._teaser(block)
             case Restricted():
@@ -116,12 +118,9 @@ class HTML:
         if not buttons or others:
             return f"<p>{self.write.line(inlines)}</p>"
         return "".join(
-            self._button(self.write.anchor(one.target, self.write.line(one.children), "button")) for one in buttons
+            self.frames.button(self.write.anchor(one.target, self.write.line(one.children), "button"))
+            for one in buttons
         )
-
-    def _button(self, anchor: str) -> str:
-        cell = f'<td class="press">{anchor}</td>'
-        return f'<table class="action" role="presentation" cellspacing="0"><tr>{cell}</tr></table>'
 
     def _listing(self, listing: Listing, level: int) -> str:
         tag = "ol" if listing.ordered else "ul"
@@ -138,17 +137,17 @@ class HTML:
                 return mark + self.write.line(first.inlines) + self.blocks(rest, level)
         return mark + self.blocks(item.blocks, level)
 
-    def _box(self, kind: str, title: str, inner: str) -> str:
-        # A table, since Outlook pads nothing else.
-        cell = f'<td class="boxed {kind}"><p class="head">{title}</p>{inner}</td>'
-        return f'<table class="box" role="presentation" width="100%" cellspacing="0"><tr>{cell}</tr></table>'
-
     def _teaser(self, teaser: Teaser) -> str:
         words = f"<p>{escape(teaser.words)}</p>" if teaser.words else ""
         amount = f'<p class="quiet">{escape(self.wording.missing(teaser))}</p>'
         anchor = self.write.anchor(self.wording.upgrade_url, escape(self.wording.words["upgrade"]), "button")
-        button = self._button(anchor) if self.wording.upgrade_url else ""
-        return self._box("teaser", f"🔒 {escape(self.wording.for_plans(teaser))}", words + amount + button)
+        button = self.frames.button(anchor) if self.wording.upgrade_url else ""
+        inner = words + amount + button + self._sign_in()
+        return self.frames.box("teaser", f"🔒 {escape(self.wording.for_plans(teaser))}", inner)
+
+    def _sign_in(self) -> str:
+        anchor = self.write.anchor(self.wording.sign_in_url, escape(self.wording.words["sign_in"]))
+        return f'<p class="quiet">{anchor}</p>' if self.wording.sign_in_url else ""
 
 
 def _runs_on(block: Block, after: Block | None) -> bool:

@@ -73,13 +73,15 @@ class InlineHTML:
         """Write a link; nothing but its text where the target leads nowhere."""
         styled = f' class="{kind}"' if kind else ""
         if own := target_of(target):
-            return f"<a{styled} {self._own_address(own)}>{inner}</a>" if inner else ""
+            return self._own_page(own, inner, styled)
         resolved = self.links.resolve(target)
         return f'<a{styled} href="{escape(resolved)}">{inner}</a>' if resolved and inner else inner
 
-    def _own_address(self, field: Field) -> str:
+    def _own_page(self, field: Field, inner: str, styled: str = "") -> str:
+        """Link to a reader's own page; nothing but its text where there is no reader."""
+        address = self.tags.write(field, Place.html)
         # SendGrid must not lead a reader's own pages through a host of its own.
-        return f'href="{self.tags.write(field, Place.html)}" clicktracking="off"'
+        return f'<a{styled} href="{address}" clicktracking="off">{inner}</a>' if address and inner else inner
 
     def picture(self, picture: Picture, *, alone: bool = False) -> str:
         """Write an image; its words where the source leads nowhere.
@@ -96,4 +98,4 @@ class InlineHTML:
 
     def _field(self, one: Field) -> str:
         written = self.tags.write(one, Place.html)
-        return f"<a {self._own_address(one)}>{written}</a>" if one.name.endswith("_url") else written
+        return self._own_page(one, written) if one.name.endswith("_url") else written

@@ -3,6 +3,7 @@
 from newsletter.issues.blocks import Table
 from newsletter.issues.inline import Inlines, plain
 from newsletter.issues.table_forms import is_cards, width_of
+from newsletter.rendering.frames import Frames
 from newsletter.rendering.html_inlines import InlineHTML
 from newsletter.rendering.tables import alignments, heading_target, needs_label, shares, without_links
 
@@ -13,13 +14,13 @@ SHORT_CELL = 12
 _IN_A_LINE = {0: 1, 1: 1, 3: 3}
 
 
-def table(table: Table, write: InlineHTML, level: int) -> str:
+def table(table: Table, write: InlineHTML, frames: Frames, level: int) -> str:
     """Write a table; ``level`` is that of the headings of its cards."""
     if not is_cards(table):
         return _figures(table, write)
     if not table.rows:
         return f'<p class="label">{" · ".join(write.line(cell) for cell in table.head if cell)}</p>'
-    return "".join(_card(table, row, write, level) for row in table.rows)
+    return "".join(_card(table, row, write, frames, level) for row in table.rows)
 
 
 def _figures(table: Table, write: InlineHTML) -> str:
@@ -46,11 +47,8 @@ def _align(how: str) -> str:
     return f' align="{how}"' if how in {"center", "right"} else ""
 
 
-def _card(table: Table, row: tuple[Inlines, ...], write: InlineHTML, level: int) -> str:
-    """Write a row as a heading and labelled paragraphs: stacked by nature, side by side where there is room.
-
-    The conditional comments give Outlook, which knows neither inline-blocks nor media queries, a table instead.
-    """
+def _card(table: Table, row: tuple[Inlines, ...], write: InlineHTML, frames: Frames, level: int) -> str:
+    """Write a row as a heading and labelled paragraphs: stacked by nature, side by side where there is room."""
     labelled = [(label, cell) for label, cell in zip(table.head[1:], row[1:], strict=True) if cell]
     if not labelled and not row[0]:
         return ""
@@ -61,8 +59,7 @@ def _card(table: Table, row: tuple[Inlines, ...], write: InlineHTML, level: int)
         _labelled(_kind(label, cell, in_a_line if number < together else 1), label, cell, write)
         for number, (label, cell) in enumerate(labelled)
     ]
-    body = _ghost_table(cells, in_a_line) if in_a_line > 1 else "".join(cells)
-    return _heading(table.head[0], row[0], write, level) + body
+    return _heading(table.head[0], row[0], write, level) + frames.cells(cells, in_a_line)
 
 
 def _kind(label: Inlines, cell: Inlines, in_a_line: int) -> str:
@@ -82,15 +79,3 @@ def _heading(label: Inlines, cell: Inlines, write: InlineHTML, level: int) -> st
 def _labelled(kind: str, label: Inlines, cell: Inlines, write: InlineHTML) -> str:
     name = f'<span class="label">{write.line(label)}</span><br>' if label else ""
     return f'<p class="{kind}">{name}{write.line(cell)}</p>'
-
-
-def _ghost_table(cells: list[str], in_a_line: int) -> str:
-    """Put cells into a table that only Outlook sees."""
-    pieces = []
-    for number, cell in enumerate(cells):
-        begins_line = number % in_a_line == 0
-        before = ("</td></tr><tr>" if begins_line else "</td>") if number else '<table class="ghost"><tr>'
-        alone = begins_line and number == len(cells) - 1
-        size = f'colspan="{in_a_line}"' if alone else f'width="{100 // in_a_line}%"'
-        pieces += [f'<!--[if mso]>{before}<td {size} valign="top"><![endif]-->', cell]
-    return "".join([*pieces, "<!--[if mso]></td></tr></table><![endif]-->"])

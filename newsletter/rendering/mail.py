@@ -14,6 +14,7 @@ from newsletter.issues.blocks import Paragraph
 from newsletter.issues.document import Document, Section, read_text
 from newsletter.issues.inline import Strong, plain
 from newsletter.rendering.footnotes import Note, notes_of
+from newsletter.rendering.frames import MailFrames
 from newsletter.rendering.html_blocks import HTML
 from newsletter.rendering.html_inlines import InlineHTML
 from newsletter.rendering.inlining import BadMJML, slot, to_mail_html
@@ -51,7 +52,7 @@ class Face:
     logo_url: str = ""
     brand_color: str = ""
     standing_footer: str = ""
-    plan_names: Mapping[str, str] = field(default_factory=dict)
+    plan_names: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def render(document: Document, face: Face, plan: ReaderPlan, theme: Theme) -> Re
 
 @dataclass(frozen=True)
 class Sheet:
-    """What both parts of one mail are written from; the step before styles are inlined."""
+    """What both parts of one mail are written from, and a page; the step before styles are inlined."""
 
     document: Document
     face: Face
@@ -128,16 +129,20 @@ class Sheet:
         return Wording(self.theme.words_for(self.locale), self.face.plan_names, self.face.upgrade_url)
 
     @cached_property
-    def tags(self) -> Tags:
-        """The tags where readers' own values go."""
+    def known(self) -> Mapping[str, str]:
+        """The values of the fields that are the same for every reader."""
         front = self.document.front
-        known = {
+        return {
             "plan": self.plan.name or self.plan.code,
             "publication": self.face.name,
             "number": "" if front.number is None else str(front.number),
             "date": front.date.isoformat() if front.date else "",
         }
-        return Tags(self.document.nonce, str(self.wording.words["nameless"]), known)
+
+    @cached_property
+    def tags(self) -> Tags:
+        """The tags where readers' own values go."""
+        return Tags(self.document.nonce, str(self.wording.words["nameless"]), self.known)
 
     @cached_property
     def footer(self) -> Section | None:
@@ -158,7 +163,7 @@ class Sheet:
 
     def mjml(self) -> tuple[str, tuple[str, ...]]:
         """Give the MJML, and the HTML for each of its slots."""
-        page = HTML(InlineHTML(Links(self.site_url), self.tags, self.notes), self.wording)
+        page = HTML(InlineHTML(Links(self.site_url), self.tags, self.notes), self.wording, MailFrames())
         fragments = [*(page.section(section) for section in self.document.sections), page.notes()]
         footer = page.section(self.footer) if self.footer else ""
         slots = [slot(number) for number, fragment in enumerate([*fragments, footer]) if fragment]

@@ -127,6 +127,17 @@ class Tags:
         return self._made[key].tag
 
 
+class PublicTags(Tags):
+    """The tags of a page that is nobody's own: in their place stands what an author says where there is no value.
+
+    A reader's own addresses have no other value: nothing stands there.
+    """
+
+    def _tag(self, name: str, place: Place, default: str) -> str:
+        shown = default if name == "name" else ""
+        return html.escape(shown) if place is Place.html else shown
+
+
 def nonce_of(substitutions: Iterable[Substitution]) -> str:
     """Give the nonce that a rendering's tags hold."""
     return next((one.tag.strip("-").split(".")[0] for one in substitutions), "")

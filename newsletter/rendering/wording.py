@@ -16,11 +16,13 @@ class Wording:
         words: What the theme says in this language, by name.
         plan_names: The publication's plans, by code.
         upgrade_url: Where a reader gets another plan; may be empty.
+        sign_in_url: Where somebody who has that plan asks for a link to read it; only on pages that are nobody's own.
     """
 
     words: Mapping[str, Any]
     plan_names: Mapping[str, str]
     upgrade_url: str
+    sign_in_url: str = ""
 
     @property
     def risk_labels(self) -> frozenset[str]:

@@ -7,7 +7,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.composition import Service, shipped
 from newsletter.database import is_reachable
-from newsletter.web import confirming, leaving, preferences, reading, signing_up
+from newsletter.web import archive, confirming, feeds, leaving, preferences, reading, signing_in, signing_up
+from newsletter.web.articles import Press
 from newsletter.web.pages import load_pages
 from newsletter.web.throttle import Throttle
 
@@ -21,7 +22,9 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.state.pages = load_pages(shipped("templates"), live=service.live)
     app.state.throttle = Throttle()
-    for part in (signing_up, confirming, leaving, preferences, reading):
+    app.state.press = Press(service)
+    # Signing in before the archive, whose issues' addresses are of the same form.
+    for part in (signing_up, confirming, leaving, preferences, reading, signing_in, archive, feeds):
         app.include_router(part.router)
     app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"])
     app.add_api_route("/readyz", _readyz, methods=["GET", "HEAD"])

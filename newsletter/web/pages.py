@@ -38,11 +38,19 @@ class Pages:
     words: Mapping[str, Mapping[str, str]]
     live: bool
 
-    def show(self, request: Request, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    def show(
+        self,
+        request: Request,
+        name: str,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] = PAGE_HEADERS,
+        **values: Any,
+    ) -> HTMLResponse:
         """Render a page in the language that the request asks for."""
         page = self.environment.get_template(f"pages/{name}.html.j2")
         html = page.render(t=self.words_for(request), language=language_of(request), live=self.live, **values)
-        return HTMLResponse(html, status_code=status, headers=PAGE_HEADERS)
+        return HTMLResponse(html, status_code=status, headers=dict(headers))
 
     def words_for(self, request: Request) -> Mapping[str, str]:
         """Give what pages say in the language that the request asks for."""

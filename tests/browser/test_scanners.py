@@ -19,7 +19,7 @@ from newsletter.settings import Settings
 from newsletter.web.app import create_app
 from subscribers.models import Subscription, SubscriptionState
 from tests.local_sendgrid import local_sendgrid
-from tests.world import World, addresses, make_world
+from tests.world import LINK_KEY, SIGNER, World, addresses, make_world
 
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ def world(sqlite_store) -> World:
 def site(world, tmp_path):
     """The service's pages on a port of their own."""
     url = world.database.url.render_as_string(hide_password=False)
-    service = Service(Settings(_env_file=None, database_url=url, data_dir=tmp_path))
+    service = Service(Settings(_env_file=None, database_url=url, data_dir=tmp_path, link_key=LINK_KEY))
     with listening("127.0.0.1", 0) as bound:
         config = uvicorn.Config(create_app(service), lifespan="off", log_level="error")
         server = uvicorn.Server(config)
@@ -54,7 +54,7 @@ def delivered(world, site, tmp_path):
     with local_sendgrid(tmp_path / "emulator") as emulator:
         world = world.having(provider=emulator.provider())
         world.running()
-        desk = replace(world.desk, letterhead=Letterhead(site))
+        desk = replace(world.desk, letterhead=Letterhead(site, SIGNER))
         while dispatch_next(desk):
             pass
         yield emulator.deliveries()[0]

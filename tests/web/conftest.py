@@ -1,5 +1,7 @@
 """A site with readers for the tests of readers' pages: a world on a store, the service over it, and a browser."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -15,7 +17,7 @@ from newsletter.signing import Purpose
 from newsletter.web.app import create_app
 from subscribers.models import SubscriptionState
 from subscribers.roster import SubscriptionView, find_by_address, find_subscription
-from tests.world import HandClock, World, addresses, make_world
+from tests.world import LINK_KEY, HandClock, World, addresses, make_world
 
 
 @dataclass
@@ -68,3 +70,24 @@ def site(store, tmp_path):
     with TestClient(create_app(service), follow_redirects=False, raise_server_exceptions=False) as browser:
         yield Site(world, browser, service, world.clock)
     service.database.close()
+
+
+Opener = Callable[..., TestClient]
+
+
+@pytest.fixture
+def open_pages(tmp_path) -> Iterator[Opener]:
+    """Open a world's pages as readers reach them: at their public address, with the world's own clock and link key."""
+    with ExitStack() as parts:
+
+        def opened(world: World, **settings: object) -> TestClient:
+            url, site = world.database.url.render_as_string(hide_password=False), "https://n.example.com"
+            said = {"data_dir": tmp_path, "public_url": site, "link_key": LINK_KEY, **settings}
+            service = Service(Settings(_env_file=None, database_url=url, **said), clock=world.clock)
+            parts.callback(service.database.close)
+            client = TestClient(
+                create_app(service), base_url=site, follow_redirects=False, raise_server_exceptions=False
+            )
+            return parts.enter_context(client)
+
+        yield opened

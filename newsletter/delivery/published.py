@@ -1,0 +1,84 @@
+"""What of a publication stands in its archive: issues of which a mailing has begun. Read-only; for pages and feeds.
+
+An issue that was only scheduled, or mailed on the other side of NOT LIVE, is nobody's to read yet; one that was
+retracted is nobody's any more. Of the rest the newest revision that was mailed is shown, not one that still waits.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, func, select
+
+from newsletter.delivery.models import Delivery, Mailing
+from newsletter.issues.models import Issue, Revision
+
+
+@dataclass(frozen=True)
+class Published:
+    """An issue of the archive: since when it stands there, and since when in this revision."""
+
+    issue_id: int
+    revision_id: int
+    published_at: datetime
+    revised_at: datetime
+
+
+def published_issues(session: Session, publication_id: int, *, live: bool) -> tuple[Published, ...]:
+    """List a publication's archive, newest first."""
+    revisions: dict[int, list[tuple[int, datetime]]] = {}
+    for issue_id, revision_id, begun_at in _begun(session, publication_id, live=live):
+        revisions.setdefault(issue_id, []).append((revision_id, begun_at))
+    found = (_published(issue_id, begun) for issue_id, begun in revisions.items())
+    return tuple(sorted(found, key=lambda one: (one.published_at, one.issue_id), reverse=True))
+
+
+def _begun(session: Session, publication_id: int, *, live: bool) -> Iterable[tuple[int, int, datetime]]:
+    found = (
+        select(Mailing.issue_id, Mailing.revision_id, Mailing.begun_at)
+        .join(Issue, col(Issue.id) == col(Mailing.issue_id))
+        .where(Mailing.publication_id == publication_id, col(Mailing.live).is_(live))
+        .where(col(Mailing.begun_at).is_not(None), col(Issue.retracted_at).is_(None))
+    )
+    return ((issue_id, revision_id, begun) for issue_id, revision_id, begun in session.exec(found) if begun)
+
+
+def _published(issue_id: int, begun: Sequence[tuple[int, datetime]]) -> Published:
+    # A later revision has a greater id.
+    newest = max(revision_id for revision_id, _ in begun)
+    return Published(
+        issue_id,
+        newest,
+        published_at=min(at for _, at in begun),
+        revised_at=min(at for revision_id, at in begun if revision_id == newest),
+    )
+
+
+def is_retracted(session: Session, issue_id: int, publication_id: int) -> bool:
+    """Tell whether an issue of a publication was taken back."""
+    mine = (col(Issue.id) == issue_id) & (col(Issue.publication_id) == publication_id)
+    return session.exec(select(Issue.retracted_at).where(mine)).first() is not None
+
+
+def sources_of(session: Session, revision_ids: Iterable[int]) -> dict[int, str]:
+    """Read the sources of revisions, by their ids."""
+    found = select(Revision.id, Revision.source).where(col(Revision.id).in_(list(revision_ids)))
+    return dict(session.exec(found).all())
+
+
+def last_change(session: Session, publication_id: int, *, live: bool) -> datetime | None:
+    """Tell when the archive last changed by a mailing or a retraction; nothing where it never did."""
+    begun = select(func.max(Mailing.begun_at)).where(
+        Mailing.publication_id == publication_id, col(Mailing.live).is_(live)
+    )
+    retracted = select(func.max(Issue.retracted_at)).where(Issue.publication_id == publication_id)
+    moments = (session.exec(begun).first(), session.exec(retracted).first())
+    return max((moment for moment in moments if moment), default=None)
+
+
+def readers_of(session: Session, issue_id: int, *, live: bool) -> int:
+    """Count the readers whom an issue reached, or may have reached."""
+    reached = select(func.count(func.distinct(Delivery.subscriber_id))).where(
+        Delivery.issue_id == issue_id, col(Delivery.live).is_(live), col(Delivery.may_have_reached)
+    )
+    return session.exec(reached).one()

@@ -65,10 +65,8 @@ def link_of(notice: Notice, reader: SubscriptionView, publication: Publication, 
     """Write the one link that a notice is about; empty for a kind that only tells something."""
     url = stationery.public_url
     match notice.kind:
-        case NoticeKind.confirm:
+        case NoticeKind.confirm | NoticeKind.confirm_address:
             return f"{url}/confirm/{_token(stationery, notice, notice.opt_in_id or 0)}"
-        case NoticeKind.confirm_address:
-            return f"{url}/confirm-address/{_token(stationery, notice, notice.opt_in_id or 0)}"
         case NoticeKind.sign_in:
             return f"{url}/issues/{publication.code}/sign-in/{_token(stationery, notice, reader.id)}"
         case NoticeKind.read_again:

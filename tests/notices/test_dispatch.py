@@ -1,5 +1,6 @@
 """Sending notices: each ending of a call, a crash at each step, and the last look, on both databases."""
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,11 +12,13 @@ from sqlalchemy.exc import OperationalError
 from newsletter.database import sqlite_module
 from newsletter.notices.claims import AFTER, GIVE_UP_AFTER, LONGEST_WAIT_SECONDS, claim_next, wait_seconds
 from newsletter.notices.dispatch import send_next, tidy
-from newsletter.notices.kinds import LIFTED_BY_READERS, RULES
+from newsletter.notices.kinds import RULES
 from newsletter.outbox import NoticeKind, NoticeState, cancel, enqueue
 from newsletter.providers.base import CallEnd, Ending, Message
 from newsletter.signing import LIFETIMES, LinkSigner, Purpose
 from subscribers.actors import READER
+from subscribers.consent import consent_of
+from subscribers.consent_models import ConsentKind
 from subscribers.forgetting import forget
 from subscribers.leaving import LeavingChannel, leave
 from subscribers.models import SubscriptionState, SuppressionReason
@@ -208,7 +211,8 @@ def test_who_is_suppressed_gets_only_what_lets_them_lift_it_themselves(small_off
         else:
             assert (notice.state, notice.reason) == (NoticeState.dropped, f"suppressed: {reason}")
         office.lift_all()
-    assert let == (lifted_by_readers if kind in {NoticeKind.confirm, NoticeKind.already_subscribed} else set())
+    lets_them = {NoticeKind.confirm, NoticeKind.confirm_address, NoticeKind.already_subscribed}
+    assert let == (lifted_by_readers if kind in lets_them else set())
 
 
 def test_one_reason_that_no_reader_can_lift_is_enough(office):
@@ -217,7 +221,6 @@ def test_one_reason_that_no_reader_can_lift_is_enough(office):
     office.suppress(SuppressionReason.complaint)
     office.send()
     assert office.provider.accepted == []
-    assert SuppressionReason.complaint not in LIFTED_BY_READERS
 
 
 @pytest.mark.parametrize("kind", NoticeKind)
@@ -332,6 +335,28 @@ def test_a_known_answer_is_recorded_though_the_database_is_away_for_a_moment(sma
     holder.close()
 
 
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_the_ledger_of_consent_knows_which_confirming_mail_was_sent(office, kind):
+    """And only once it is sure that it was."""
+    notice_id = office.put(kind)
+    office.provider.ends_next(CallEnd(Ending.throttled), CallEnd(Ending.accepted, 202, "id-of-the-mail"))
+    office.send()
+    assert proofs(office) == []
+    office.world.clock.forward(60)
+    office.send()
+    (mail,) = office.provider.accepted
+    digest = hashlib.sha256(mail.text.encode()).hexdigest()
+    said = {"notice": str(notice_id), "message_id": "id-of-the-mail", "text_sha256": digest}
+    confirming = kind in {NoticeKind.confirm, NoticeKind.confirm_address}
+    assert proofs(office) == ([(said, office.world.clock())] if confirming else [])
+
+
+def proofs(office):
+    with office.world.database.reading() as session:
+        events = consent_of(session, office.reader_id)
+    return [(one.detail, one.at) for one in events if one.kind is ConsentKind.confirm_sent]
+
+
 def test_links_are_signed_as_of_the_order_and_carry_what_they_act_on(small_office):
     office = small_office
     made = office.world.clock()
@@ -346,7 +371,7 @@ def test_links_are_signed_as_of_the_order_and_carry_what_they_act_on(small_offic
     opt_in, moved = office.notice(confirm).opt_in_id, office.notice(address).opt_in_id
     for notice_id, path, purpose, ids in (
         (confirm, "/confirm/", Purpose.confirm, (opt_in,)),
-        (address, "/confirm-address/", Purpose.change_address, (moved,)),
+        (address, "/confirm/", Purpose.change_address, (moved,)),
         (sign_in, "/issues/weekly/sign-in/", Purpose.sign_in, (office.reader_id,)),
         (read, "/read/", Purpose.read, (office.reader_id, 7)),
     ):

@@ -49,8 +49,10 @@ def test_tokens_outlive_new_keys_and_end_with_their_own():
 def test_a_token_ends_with_its_lifetime():
     last = NOW + LIFETIMES[Purpose.confirm]
     assert SIGNER.ids(Purpose.confirm, TOKEN, now=last)
-    with pytest.raises(ExpiredToken):
+    with pytest.raises(ExpiredToken) as expired:
         SIGNER.ids(Purpose.confirm, TOKEN, now=last + timedelta(seconds=1))
+    # For a page that offers a fresh link.
+    assert expired.value.ids == (12, 345)
 
 
 def test_a_token_from_the_future_is_not_believed():

@@ -14,6 +14,7 @@ import structlog
 from sqlmodel import Session
 
 from newsletter.composition import Service
+from newsletter.database import FairLock
 from newsletter.delivery.published import Published, sources_of
 from newsletter.delivery.variants import face_of, reader_plans
 from newsletter.errors import BadIssue
@@ -56,6 +57,8 @@ class Press:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._made = lru_cache(maxsize=KEPT)(self._make)
+        # Searches that come together after a start make each article once, and take turns with who only reads one.
+        self._one_at_a_time = FairLock()
 
     def readership(self, session: Session, publication: Publication, plan_id: int | None = None) -> Readership:
         """Give the readers of a plan; without one, everybody."""
@@ -71,7 +74,8 @@ class Press:
         wanted = list(issues)
         sources = sources_of(session, [one.revision_id for one in wanted])
         for one in wanted:
-            made = self._made(sources[one.revision_id], readers.face, readers.plan, readers.sign_in_url)
+            with self._one_at_a_time:
+                made = self._made(sources[one.revision_id], readers.face, readers.plan, readers.sign_in_url)
             if made is not None:
                 yield Entry(one, made, path_of(readers.publication, one.issue_id, made.title))
 

@@ -1,5 +1,7 @@
 """The freeze: candidates = recipients + exclusions, each reader once an issue, safe to repeat and to interrupt."""
 
+from dataclasses import replace
+
 from sqlalchemy import select as select_columns
 from sqlmodel import select
 
@@ -9,6 +11,7 @@ from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import begin_due, hold_the_other_side
 from newsletter.delivery.models import Batch
 from newsletter.providers.memory import MemoryProvider
+from newsletter.publications import PublicationForm, set_publication
 from subscribers.actors import COMMAND_LINE
 from subscribers.leaving import leave_by_address
 from subscribers.models import SuppressionReason
@@ -155,3 +158,21 @@ def test_looking_for_who_has_the_issue_already_uses_the_index(sqlite_store):
         statement = select_columns(judged).compile(session.get_bind(), compile_kwargs={"literal_binds": True})
         plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}").all()
     assert any("uq_delivery_once_an_issue (issue_id=? AND subscriber_id=?" in str(row) for row in plan), plan
+
+
+def test_who_was_forwarded_a_mail_signs_up_here_where_the_publication_names_no_page_of_its_own(world):
+    world.readers(addresses(1))
+    world = world.having(workshop=replace(world.workshop, public_url="https://n.example.com"))
+    world.running()
+    world.dispatch()
+    (message,) = world.provider.accepted
+    for part in (message.html, message.text):
+        assert "https://n.example.com/sign-up/weekly" in part
+    with world.database.writing() as session:
+        set_publication(session, "weekly", PublicationForm(subscribe_url="https://news.example.com/join"))
+    world.schedule(world.issue("# 另一期\n\n一段。"))
+    world.begin()
+    world.dispatch()
+    message = world.provider.accepted[-1]
+    assert "https://news.example.com/join" in message.html
+    assert "/sign-up/" not in message.html + message.text

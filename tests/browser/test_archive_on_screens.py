@@ -1,23 +1,18 @@
 """The archive in a real browser: as wide as the screen, open to everyone, read by keyboard and without JavaScript."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-import uvicorn
 
-from newsletter.cli.serving import listening
-from newsletter.composition import Service
 from newsletter.issues.document import decode
 from newsletter.providers.memory import MemoryProvider
 from newsletter.publications import PublicationForm, set_publication
-from newsletter.settings import Settings
 from newsletter.signing import Purpose
-from newsletter.web.app import create_app
 from tests.mails import SAMPLE_ISSUE, SHOWCASE
 from tests.referees.tools import node_file
-from tests.world import LINK_KEY, SIGNER, World, addresses, make_world
+from tests.served import served
+from tests.world import SIGNER, World, addresses, make_world
 
 
 #: A and AA of every WCAG, and what axe asks of a page of the web beside: landmarks, the order of headings.
@@ -62,18 +57,8 @@ def site(sqlite_store, tmp_path) -> Iterator[Site]:
         world.clock.forward(86400)
         world.schedule(world.issue(decode(file.read_bytes())))
         world.begin()
-    url = world.database.url.render_as_string(hide_password=False)
-    with listening("127.0.0.1", 0) as bound:
-        address = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        settings = Settings(_env_file=None, database_url=url, data_dir=tmp_path, public_url=address, link_key=LINK_KEY)
-        service = Service(settings, clock=world.clock)
-        server = uvicorn.Server(uvicorn.Config(create_app(service), lifespan="off", log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-        thread.start()
-        yield Site(address, world)
-        server.should_exit = True
-        thread.join()
-    service.database.close()
+    with served(world, tmp_path) as service:
+        yield Site(service.settings.public_url, world)
 
 
 @SCREENS

@@ -5,26 +5,21 @@ the way is looked at by axe-core, in a browser of its own that may run it.
 """
 
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page
-from pydantic import SecretStr
 
-from newsletter.cli.serving import listening
 from newsletter.composition import Service
 from newsletter.notices.dispatch import send_next
 from newsletter.providers.memory import MemoryProvider
 from newsletter.publications import PublicationForm, set_publication
-from newsletter.settings import Settings
-from newsletter.web.app import create_app
 from subscribers.consent import consent_of
 from subscribers.models import Plan
 from subscribers.roster import find_by_address
+from tests.served import served
 from tests.world import World, make_world
 
 
@@ -99,21 +94,8 @@ def site(sqlite_store, tmp_path) -> Iterator[Site]:
         set_publication(session, "weekly", PublicationForm(upgrade_url="https://news.example.com/pro"))
         short = Plan(publication_id=world.publication.id, code="short", name="Short", position=9, is_public=True)
         session.add(short)
-    url = world.database.url.render_as_string(hide_password=False)
-    with listening("127.0.0.1", 0) as bound:
-        address = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        pepper = SecretStr(world.hasher.peppers[0].decode())
-        settings = Settings(
-            _env_file=None, database_url=url, data_dir=tmp_path, public_url=address, address_pepper=pepper
-        )
-        service = Service(settings)
-        server = uvicorn.Server(uvicorn.Config(create_app(service), lifespan="off", log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-        thread.start()
-        yield Site(address, world, service, provider)
-        server.should_exit = True
-        thread.join()
-    service.database.close()
+    with served(world, tmp_path) as service:
+        yield Site(service.settings.public_url, world, service, provider)
 
 
 @dataclass

@@ -1,63 +1,71 @@
-"""A scanner follows every link of a delivered mail, also with a real browser that runs scripts: no row changes."""
+"""A scanner follows every link of every kind of mail, also with a browser that runs scripts: no row changes."""
 
 import re
-import threading
 import urllib.request
 from dataclasses import replace
 
 import pytest
-import uvicorn
-from sqlmodel import SQLModel, col, select
+from sqlmodel import SQLModel, select
 
-from newsletter.cli.serving import listening
-from newsletter.composition import Service
 from newsletter.delivery.dispatch import dispatch_next
-from newsletter.delivery.requests import Letterhead
-from newsletter.providers.memory import MemoryProvider
+from newsletter.notices.dispatch import send_next
+from newsletter.outbox import FACTS, NoticeKind
 from newsletter.rendering.mail import links_in
-from newsletter.settings import Settings
-from newsletter.web.app import create_app
 from subscribers.models import Subscription, SubscriptionState
 from tests.local_sendgrid import local_sendgrid
-from tests.world import LINK_KEY, SIGNER, World, addresses, make_world
+from tests.office import WORDS, Office, make_office
+from tests.served import served
 
 
 pytestmark = pytest.mark.browser
 
+#: Where the links of each mail lead: the first part of their paths. A notice that only tells something has none.
+WAYS_OUT = {"u", "preferences"}
+LEADS_TO = {
+    "issue": {*WAYS_OUT, "read"},
+    NoticeKind.confirm: {"confirm"},
+    NoticeKind.already_subscribed: {"preferences"},
+    NoticeKind.welcome: WAYS_OUT,
+    NoticeKind.goodbye: {"preferences"},
+    NoticeKind.sign_in: {"issues"},
+    NoticeKind.read_again: {"read"},
+    NoticeKind.confirm_address: {"confirm"},
+    NoticeKind.address_changed: set(),
+    NoticeKind.renewal: WAYS_OUT,
+    NoticeKind.plan_changed: WAYS_OUT,
+}
+
 
 @pytest.fixture
-def world(sqlite_store) -> World:
-    world = make_world(sqlite_store, MemoryProvider())
-    world.readers(addresses(3))
-    return world
+def office(sqlite_store) -> Office:
+    return make_office(sqlite_store)
 
 
 @pytest.fixture
-def site(world, tmp_path):
+def service(office, tmp_path):
     """The service's pages on a port of their own."""
-    url = world.database.url.render_as_string(hide_password=False)
-    service = Service(Settings(_env_file=None, database_url=url, data_dir=tmp_path, link_key=LINK_KEY))
-    with listening("127.0.0.1", 0) as bound:
-        config = uvicorn.Config(create_app(service), lifespan="off", log_level="error")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-    service.database.close()
+    with served(office.world, tmp_path) as service:
+        yield service
 
 
 @pytest.fixture
-def delivered(world, site, tmp_path):
-    """A mail as the local SendGrid delivered it, with links to the running pages."""
+def delivered(office, service, tmp_path):
+    """Send a mail of a kind, and give it as the local SendGrid delivered it, with links to the running pages."""
     with local_sendgrid(tmp_path / "emulator") as emulator:
-        world = world.having(provider=emulator.provider())
-        world.running()
-        desk = replace(world.desk, letterhead=Letterhead(site, SIGNER))
-        while dispatch_next(desk):
-            pass
-        yield emulator.deliveries()[0]
+        office.world = office.world.having(provider=emulator.provider())
+
+        def _delivered(kind):
+            mailing_id = office.world.running()
+            desk = replace(office.world.desk, letterhead=service.letterhead)
+            while dispatch_next(desk):
+                pass
+            if kind != "issue":
+                facts = {name: WORDS[name] for name in FACTS[kind] - {"event_id"}} | {"mailing_id": str(mailing_id)}
+                office.put(kind, **({} if "event_id" in FACTS[kind] else {"detail": facts}))
+                assert send_next(service.notice_desk(emulator.provider()))
+            return emulator.deliveries()[-1]
+
+        yield _delivered
 
 
 def everything(world):
@@ -69,14 +77,14 @@ def everything(world):
         }
 
 
-def links_of(mail, site):
+def links_of(mail, service):
+    """Every link to our pages, of both parts and of the headers."""
     found = {*links_in(mail["html"]), *re.findall(r"https?://[^\s>]+", mail["text"] + str(mail["headers"]))}
-    return [link for link in found if link.startswith(site)]
+    return {link for link in found if link.startswith(service.settings.public_url)}
 
 
-def way_out(mail, site):
-    (link,) = [link for link in links_of(mail, site) if link.startswith(f"{site}/u/")]
-    return link
+def first_step(link, service):
+    return link.removeprefix(service.settings.public_url).split("/")[1]
 
 
 def fetch(link, method, data=None):
@@ -85,35 +93,44 @@ def fetch(link, method, data=None):
         return answer.status
 
 
-def test_following_every_link_changes_no_row_and_one_post_does(world, site, delivered, chromium):
-    before = everything(world)
-    links = links_of(delivered, site)
-    assert {link.removeprefix(site).split("/")[1] for link in links} == {"u", "read", "preferences"}
+@pytest.mark.parametrize("kind", ["issue", *NoticeKind])
+def test_following_every_link_changes_no_row(office, service, delivered, chromium, kind):
+    links = links_of(delivered(kind), service)
+    assert {first_step(link, service) for link in links} == LEADS_TO[kind]
+    before = everything(office.world)
+    pages = []
     for link in links:
         for method in ("GET", "HEAD"):
             assert fetch(link, method) == 200
-        page = chromium.new_page()
-        page.goto(link)
-        page.wait_for_timeout(3000)
+        pages.append(chromium.new_page())
+        pages[-1].goto(link)
+    if pages:
+        pages[-1].wait_for_timeout(3000)
+    for page in pages:
         page.close()
-    assert everything(world) == before
-    assert fetch(way_out(delivered, site), "POST", b"List-Unsubscribe=One-Click") == 200
-    assert everything(world) != before
+    assert everything(office.world) == before
+
+
+def test_one_post_to_the_header_link_does_what_no_look_does(office, service, delivered):
+    mail = delivered("issue")
+    (way_out,) = [link for link in links_of(mail, service) if first_step(link, service) == "u"]
+    assert fetch(way_out, "POST", b"List-Unsubscribe=One-Click") == 200
+    assert office.reader.state is SubscriptionState.left
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
-def test_a_person_leaves_by_keyboard_without_javascript(world, site, delivered, chromium, width, scheme):
+def test_a_person_leaves_by_keyboard_without_javascript(office, service, delivered, chromium, width, scheme):
+    mail = delivered("issue")
+    (way_out,) = [link for link in links_of(mail, service) if first_step(link, service) == "u"]
     context = chromium.new_context(
         viewport={"width": width, "height": 800}, java_script_enabled=False, color_scheme=scheme, locale="en-GB"
     )
     page = context.new_page()
-    page.goto(way_out(delivered, site))
+    page.goto(way_out)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="You have left").wait_for()
-    assert page.get_by_role("button").count() == 0
     context.close()
-    with world.database.reading() as session:
-        states = session.exec(select(Subscription.state).order_by(col(Subscription.id))).all()
-    assert [SubscriptionState(state) for state in states].count(SubscriptionState.left) == 1
+    with office.world.database.reading() as session:
+        assert session.exec(select(Subscription.state)).one() is SubscriptionState.left

@@ -5,6 +5,7 @@
     ├── UnreadableFile     a CSV file as a whole cannot be imported
     ├── MissingConsent     an import does not say on what the readers' consent rests
     ├── RefusedPlan        a plan cannot be made or changed as asked
+    ├── RefusedFilter      a filter of readers cannot be read, or names what there is not
     ├── RefusedPause       a subscription cannot be paused as asked
     ├── UnknownPlan        the publication has no such plan
     ├── UnknownSubscriber  nobody of this address is in the publication
@@ -47,6 +48,10 @@ class MissingConsent(SubscribersError):
 
 class RefusedPlan(SubscribersError):
     """The plan cannot be made or changed as asked."""
+
+
+class RefusedFilter(SubscribersError):
+    """The filter of readers cannot be read, or names what there is not."""
 
 
 class RefusedPause(SubscribersError):

@@ -132,6 +132,14 @@ class Subscription(SQLModel, table=True):
         UniqueConstraint("unsubscribe_id", name="uq_subscription_unsubscribe_id"),
         # The freeze walks a publication by ascending id.
         Index("ix_subscription_publication", "publication_id", "id"),
+        # The clock looks for plans that end; most have no end.
+        Index(
+            "ix_subscription_plan_until",
+            "plan_id",
+            "plan_until",
+            sqlite_where=text("plan_until IS NOT NULL"),
+            postgresql_where=text("plan_until IS NOT NULL"),
+        ),
     )
 
     id: int = Field(default=None, primary_key=True)

@@ -152,6 +152,9 @@ def confirm(session: Session, click: Click, *, hasher: AddressHasher, by: Actor,
     plan_id = _plan_on_confirming(list_plans(session, view.publication_id), view, found)
     values: dict[str, object] = {"state": SubscriptionState.confirmed, "confirmed_at": now, "left_at": None}
     values |= {"asked_at": None, "paused_until": None, "plan_id": plan_id}
+    if plan_id != view.plan_id:
+        # The end belonged to the plan before.
+        values |= {"plan_until": None, "noticed_until": None}
     session.execute(update(Subscription).where(col(Subscription.id) == view.id).values(**values))
     lift_own(session, view.publication_id, view.email, READER_CAN_LIFT, hasher=hasher, by=by, now=now)
     after = find_subscription(session, view.id)

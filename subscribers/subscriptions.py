@@ -1,7 +1,7 @@
-"""Subscriptions: one person in one publication. Adding by an operator's word, and changing plans.
+"""Subscriptions: one person in one publication. Adding by an operator's word.
 
-After ``addresses`` and ``plans``; ``leaving`` ends what begins here and ``audience`` reads it. What a reader decided
-stands: adding again neither brings back who left nor changes a plan.
+After ``addresses`` and ``plans``; ``plan_changes`` gives other plans, ``leaving`` ends what begins here and
+``audience`` reads it. What a reader decided stands: adding again neither brings back who left nor changes a plan.
 """
 
 from collections.abc import Mapping
@@ -77,23 +77,6 @@ def subscribe(
     if request.confirmed and _confirm(session, view, request, by=by, now=now):
         return find_subscription(session, view.id), Admission.confirmed
     return view, Admission.already
-
-
-def change_plan(session: Session, subscription_id: int, code: str, *, by: Actor, now: datetime) -> SubscriptionView:
-    """Give a subscription another plan; the same plan again changes nothing.
-
-    Raises:
-        UnknownSubscriber: There is no such subscription.
-        UnknownPlan: The publication has no such plan.
-    """
-    before = find_subscription(session, subscription_id)
-    plan = plan_named(session, before.publication_id, code)
-    moved = update(Subscription).where(col(Subscription.id) == before.id, col(Subscription.plan_id) != plan.id)
-    if not rows_changed(session.execute(moved.values(plan_id=plan.id))):
-        return before
-    after = find_subscription(session, subscription_id)
-    record(session, after, Proof(ConsentKind.plan_changed, detail={"from": before.plan}), by=by, now=now)
-    return after
 
 
 def _refuse_unwanted(standing: Standing) -> None:

@@ -23,9 +23,9 @@ from subscribers.leaving import can_undo
 from subscribers.new_address import ask_for_address
 from subscribers.opt_in import Asking
 from subscribers.pausing import pause, resume
+from subscribers.plan_changes import PlanChange, change_plan
 from subscribers.plans import PlanView, list_plans
 from subscribers.roster import SubscriptionView, find_by_unsubscribe_id
-from subscribers.subscriptions import change_plan
 
 
 router = APIRouter()
@@ -81,7 +81,9 @@ def _change_plan(visit: Visit, session: Session, reader: SubscriptionView, code:
     public = {plan.code for plan in list_plans(session, reader.publication_id) if plan.is_public}
     if reader.state != "confirmed" or code not in public or reader.plan not in public:
         return "", "bad_plan"
-    change_plan(session, reader.id, code, by=READER, now=visit.now)
+    # Choosing the same plan once more must not take its end away.
+    if code != reader.plan:
+        change_plan(session, reader.id, PlanChange(code, source="preferences"), by=READER, now=visit.now)
     return "done_plan", ""
 
 

@@ -17,11 +17,14 @@ from newsletter.delivery.dispatch import Desk
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
 from newsletter.notices.dispatch import tidy
+from newsletter.worker.plan_days import end_what_is_over, tell_who_ends_soon
+from subscribers.actors import CLOCK
+from subscribers.lapsing import lapse
 
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two looks at what became of notices; none of it is urgent.
+#: Seconds between two looks at notices, plans that will end, and who never confirmed; none of it is urgent.
 TIDY_SECONDS = 60.0
 
 
@@ -37,7 +40,13 @@ class Clock:
     def start(self) -> BackgroundScheduler:
         """Start ticking in threads of APScheduler's; the caller shuts the scheduler down."""
         scheduler = BackgroundScheduler(timezone="UTC")
-        jobs = {self.tick: self.tick_seconds, self.freeze_begun: self.tick_seconds, self.tidy_notices: TIDY_SECONDS}
+        jobs = {
+            self.tick: self.tick_seconds,
+            self.freeze_begun: self.tick_seconds,
+            self.tidy_notices: TIDY_SECONDS,
+            self.tell_who_ends_soon: TIDY_SECONDS,
+            self.forget_who_never_confirmed: TIDY_SECONDS,
+        }
         for job, seconds in jobs.items():
             # Without a grace time of its own, APScheduler drops a tick that is a second late, and with it the mailing.
             scheduler.add_job(job, "interval", seconds=seconds, misfire_grace_time=None, coalesce=True)
@@ -45,8 +54,11 @@ class Clock:
         return scheduler
 
     def tick(self) -> None:
-        """Begin what is due, free what dead workers held, end what is done."""
+        """End plans that are over, begin what is due, free what dead workers held, end what is done."""
         now = self.desk.clock()
+        # First: whose plan was over yesterday must not get what begins today. Where this fails, nothing begins.
+        if ended := end_what_is_over(self.desk.database, live=self.desk.claimant.live, now=now):
+            log.info("plans ended", readers=ended)
         with self.desk.database.writing() as session:
             for mailing_id in hold_the_other_side(session, live=self.desk.claimant.live, now=now):
                 log.warning("mailing held: it was meant for the other side of NOT LIVE", mailing=mailing_id)
@@ -74,6 +86,20 @@ class Clock:
                 # It goes on at the next tick, where it was; the mailings behind it must not wait for it.
                 log.exception("the freeze was cut short", mailing=mailing_id)
             self.wake()
+
+    def tell_who_ends_soon(self) -> None:
+        """Have readers told whose plan ends soon."""
+        if told := tell_who_ends_soon(self.desk.database, live=self.desk.claimant.live, now=self.desk.clock()):
+            log.info("renewal notices ordered", readers=told)
+
+    def forget_who_never_confirmed(self) -> None:
+        """End what waited for its confirmation too long, a thousand a transaction."""
+        ended = 1
+        while ended:
+            with self.desk.database.writing() as session:
+                ended = lapse(session, by=CLOCK, now=self.desk.clock())
+            if ended:
+                log.info("never confirmed, and forgotten", subscriptions=ended)
 
     def tidy_notices(self) -> None:
         """Deal with what dead workers left of notices, and delete what is old."""

@@ -18,8 +18,8 @@ from newsletter.providers.memory import MemoryProvider
 from newsletter.providers.sendgrid_answers import Answer, classify
 from subscribers.actors import COMMAND_LINE, READER
 from subscribers.leaving import LeavingChannel, leave, leave_by_address
+from subscribers.plan_changes import PlanChange, change_plan
 from subscribers.roster import find_by_address
-from subscribers.subscriptions import change_plan
 from tests.world import addresses, make_world
 
 
@@ -206,7 +206,7 @@ def test_whose_plan_changed_moves_to_that_plans_variant(world):
     mailing_id = world.running()
     with world.database.writing() as session:
         view = find_by_address(session, world.publication.id, "r00001@example.com")
-        change_plan(session, view.id, "pro", by=COMMAND_LINE, now=world.clock())
+        change_plan(session, view.id, PlanChange("pro"), by=COMMAND_LINE, now=world.clock())
     world.dispatch()
     assert world.reached() == addresses(3)
     assert len({message.html for message in world.provider.accepted}) == 2

@@ -17,8 +17,9 @@ from subscribers.lapsing import PENDING_FOR, lapse
 from subscribers.leaving import LeavingChannel, complain, leave
 from subscribers.models import Subscriber, Subscription, SubscriptionState, SuppressionReason
 from subscribers.opt_in import READER_CAN_LIFT, Answer, Asked, Asking, Click, FormProof, SignUp, confirm, sign_up
+from subscribers.plan_changes import PlanChange, change_plan
 from subscribers.roster import find_subscription
-from subscribers.subscriptions import NewSubscription, change_plan, subscribe
+from subscribers.subscriptions import NewSubscription, subscribe
 from subscribers.suppression import SuppressionOrder, reasons_against
 
 
@@ -176,7 +177,7 @@ def test_plans_by_invitation_cannot_be_taken(session, ask):
 def test_a_plan_that_was_bought_is_still_there_after_leaving_and_coming_back(session, ask, click, go, now):
     asked = ask()
     click(asked)
-    change_plan(session, asked.subscription_id, "pro", by=COMMAND_LINE, now=now)
+    change_plan(session, asked.subscription_id, PlanChange("pro"), by=COMMAND_LINE, now=now)
     go(asked)
     assert click(ask()).subscription.plan == "pro"
 

@@ -12,7 +12,8 @@ from subscribers.actors import COMMAND_LINE, READER
 from subscribers.audience import candidates, may_mail
 from subscribers.leaving import LeavingChannel, leave
 from subscribers.models import AddressHash, Subscriber, Subscription, SuppressionReason
-from subscribers.subscriptions import NewSubscription, change_plan, subscribe
+from subscribers.plan_changes import PlanChange, change_plan
+from subscribers.subscriptions import NewSubscription, subscribe
 from subscribers.suppression import SuppressionOrder
 
 
@@ -129,7 +130,7 @@ def test_a_range_walks_every_candidate_once(session, add):
 def test_the_last_look_sees_what_changed_and_leaves_out_what_never_was(session, add, now):
     stays, leaves, moves = add("stays"), add("leaves"), add("moves")
     leave(session, leaves.unsubscribe_id, channel=LeavingChannel.one_click, by=READER, now=now)
-    change_plan(session, moves.id, "pro", by=COMMAND_LINE, now=now)
+    change_plan(session, moves.id, PlanChange("pro"), by=COMMAND_LINE, now=now)
     rows = {
         row.subscription_id: row for row in session.execute(may_mail([stays.id, leaves.id, moves.id, 999], now=NOW))
     }

@@ -14,6 +14,7 @@ from subscribers.errors import HasLeft, InvalidAddress, IsSuppressed, OtherPeppe
 from subscribers.hashing import AddressHasher
 from subscribers.leaving import LeavingChannel, leave
 from subscribers.models import SubscriptionState, SuppressionReason
+from subscribers.plan_changes import PlanChange, change_plan
 from subscribers.roster import (
     RosterCount,
     count_subscriptions,
@@ -22,7 +23,7 @@ from subscribers.roster import (
     find_subscription,
     list_subscriptions,
 )
-from subscribers.subscriptions import Admission, NewSubscription, change_plan, subscribe
+from subscribers.subscriptions import Admission, NewSubscription, subscribe
 from subscribers.suppression import SuppressionOrder
 
 
@@ -103,10 +104,10 @@ def test_a_change_of_plan_is_recorded_once(session, add, now):
     view, _ = add(ANNA)
     later = now + timedelta(days=1)
     for _ in range(2):
-        assert change_plan(session, view.id, "free", by=COMMAND_LINE, now=later).plan == "free"
+        assert change_plan(session, view.id, PlanChange("free"), by=COMMAND_LINE, now=later).after.plan == "free"
     events = consent_of(session, view.id)
     assert [event.kind for event in events] == ["added", "plan_changed"]
-    assert (events[1].plan, events[1].detail, events[1].at) == ("free", {"from": "pro"}, later)
+    assert (events[1].plan, events[1].detail, events[1].at) == ("free", {"from": "pro", "to": "free"}, later)
 
 
 def test_the_roster_is_paged_filtered_and_counted(session, add):

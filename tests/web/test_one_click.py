@@ -17,7 +17,7 @@ from subscribers.actors import COMMAND_LINE
 from subscribers.consent import consent_of
 from subscribers.hashing import adopt_peppers
 from subscribers.models import SubscriptionState
-from subscribers.subscriptions import change_plan
+from subscribers.plan_changes import PlanChange, change_plan
 from tests.world import addresses
 
 
@@ -40,7 +40,7 @@ def nothing_happened(site):
 def everything_of_the_issue_is_deleted(site):
     """The mailing and its issue are gone, and so is the reader's plan: the reader was moved to another one."""
     with site.world.database.writing() as session:
-        change_plan(session, site.reader().id, "pro", by=COMMAND_LINE, now=site.clock())
+        change_plan(session, site.reader().id, PlanChange("pro"), by=COMMAND_LINE, now=site.clock())
         for model in (Attempt, Delivery, Exclusion, Batch, Variant, Mailing, Revision, Issue):
             session.execute(delete(model))
 

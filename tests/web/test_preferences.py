@@ -7,7 +7,7 @@ import pytest
 from newsletter.publications import PublicationForm, set_publication
 from subscribers.actors import COMMAND_LINE
 from subscribers.models import Plan
-from subscribers.subscriptions import change_plan
+from subscribers.plan_changes import PlanChange, change_plan
 from tests.world import addresses
 
 
@@ -63,7 +63,7 @@ def test_other_plans_are_not_given(site, press, two_public_plans, plan):
 
 def test_a_plan_that_was_bought_is_not_lost_by_a_slip(site, press, two_public_plans):
     with site.world.database.writing() as session:
-        change_plan(session, site.reader().id, "pro", by=COMMAND_LINE, now=site.clock())
+        change_plan(session, site.reader().id, PlanChange("pro"), by=COMMAND_LINE, now=site.clock())
     assert 'name="plan"' not in show(site)
     assert press("plan", plan="free").status_code == 422
     assert site.reader().plan == "pro"

@@ -17,8 +17,8 @@ from newsletter.signing import Purpose
 from subscribers.actors import COMMAND_LINE
 from subscribers.forgetting import forget
 from subscribers.leaving import LeavingChannel, leave
+from subscribers.plan_changes import PlanChange, change_plan
 from subscribers.roster import find_by_address
-from subscribers.subscriptions import change_plan
 from tests.world import SIGNER, TEMPLATES, World, addresses, make_world
 
 
@@ -77,7 +77,7 @@ def test_a_change_of_plan_changes_nothing_of_what_was_sent(browser, world):
     before = browser.get(link(world)).text
     with world.database.writing() as session:
         reader = find_by_address(session, world.publication.id, addresses(1)[0])
-        change_plan(session, reader.id, "pro", by=COMMAND_LINE, now=world.clock())
+        change_plan(session, reader.id, PlanChange("pro"), by=COMMAND_LINE, now=world.clock())
     assert browser.get(link(world)).text == before
 
 

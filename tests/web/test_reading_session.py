@@ -16,9 +16,9 @@ from subscribers.actors import COMMAND_LINE
 from subscribers.forgetting import forget
 from subscribers.leaving import LeavingChannel, leave
 from subscribers.models import Subscription, SuppressionReason
+from subscribers.plan_changes import PlanChange, change_plan
 from subscribers.plans import NewPlan, add_plan
 from subscribers.roster import find_by_address
-from subscribers.subscriptions import change_plan
 from subscribers.suppression import SuppressionOrder, add
 from tests.world import SIGNER, TEMPLATES, World, addresses, make_world
 
@@ -101,7 +101,7 @@ def test_a_cookie_reads_what_the_plan_holds_now(browser, world):
     assert "Reading as" in answer.text
     assert "sign-in" not in answer.text
     with world.database.writing() as session:
-        change_plan(session, reader(world, 0).id, "pro", by=COMMAND_LINE, now=world.clock())
+        change_plan(session, reader(world, 0).id, PlanChange("pro"), by=COMMAND_LINE, now=world.clock())
     assert SECRET in page(browser).text
 
 

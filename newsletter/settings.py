@@ -5,6 +5,7 @@ SendGrid as the provider. ``.env.example`` and ``docs/settings.md`` list the sam
 three equal.
 """
 
+import base64
 import ipaddress
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,10 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from subscribers.hashing import MIN_SECRET_BYTES
+
+
+#: As the specification of Standard Webhooks bounds secrets.
+HOOK_SECRET_BYTES = range(24, 65)
 
 
 class ClientEvidence(StrEnum):
@@ -74,6 +79,10 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Secrets of links that expire, oldest first, with commas; empty: `link-key` in the data folder.",
     )
+    plan_hook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Secrets (whsec_…, by commas) that a payment system signs POST /webhooks/plans with; empty: none.",
+    )
     client_evidence: ClientEvidence = Field(
         ClientEvidence.truncated,
         description="What the proof of consent keeps of a reader's IP address and browser: full, truncated or off.",
@@ -112,6 +121,18 @@ class Settings(BaseSettings):
         words = [word.strip() for word in value.get_secret_value().split(",")]
         if words != [""] and any(len(word.encode()) < MIN_SECRET_BYTES for word in words):
             raise ValueError(f"each secret needs at least {MIN_SECRET_BYTES} characters; separate several by commas")
+        return value
+
+    @field_validator("plan_hook_secret")
+    @classmethod
+    def _is_webhook_secret(cls, value: SecretStr) -> SecretStr:
+        for word in _words(value):
+            try:
+                key = base64.b64decode(word.removeprefix("whsec_") + "==", validate=True)
+            except ValueError:
+                key = b""
+            if len(key) not in HOOK_SECRET_BYTES:
+                raise ValueError("write each secret as whsec_ and the base64 of 24 to 64 bytes; several by commas")
         return value
 
     @field_validator("trusted_proxies")
@@ -162,9 +183,18 @@ class Settings(BaseSettings):
         return self.live and bool(self.sendgrid_api_key.get_secret_value())
 
     @property
+    def plan_hook_secrets(self) -> tuple[str, ...]:
+        """The secrets that a payment system may sign with; without one it is not listened to."""
+        return _words(self.plan_hook_secret)
+
+    @property
     def resolved_database_url(self) -> str:
         """The database's address, with the default of an SQLite file in the data folder filled in."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'newsletter.db').absolute()}"
+
+
+def _words(secret: SecretStr) -> tuple[str, ...]:
+    return tuple(word.strip() for word in secret.get_secret_value().split(",") if word.strip())
 
 
 def is_loopback(host: str) -> bool:

@@ -17,6 +17,7 @@ from newsletter.delivery.dispatch import Desk
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
 from newsletter.notices.dispatch import tidy
+from newsletter.plan_calls import purge_calls
 from newsletter.worker.plan_days import end_what_is_over, tell_who_ends_soon
 from subscribers.actors import CLOCK
 from subscribers.lapsing import lapse
@@ -45,7 +46,7 @@ class Clock:
             self.freeze_begun: self.tick_seconds,
             self.tidy_notices: TIDY_SECONDS,
             self.tell_who_ends_soon: TIDY_SECONDS,
-            self.forget_who_never_confirmed: TIDY_SECONDS,
+            self.forget: TIDY_SECONDS,
         }
         for job, seconds in jobs.items():
             # Without a grace time of its own, APScheduler drops a tick that is a second late, and with it the mailing.
@@ -92,8 +93,10 @@ class Clock:
         if told := tell_who_ends_soon(self.desk.database, live=self.desk.claimant.live, now=self.desk.clock()):
             log.info("renewal notices ordered", readers=told)
 
-    def forget_who_never_confirmed(self) -> None:
-        """End what waited for its confirmation too long, a thousand a transaction."""
+    def forget(self) -> None:
+        """End what waited for its confirmation too long, a thousand a transaction, and forget calls of long ago."""
+        with self.desk.database.writing() as session:
+            purge_calls(session, now=self.desk.clock())
         ended = 1
         while ended:
             with self.desk.database.writing() as session:

@@ -9,6 +9,7 @@ from sqlalchemy import MetaData, Table
 from sqlmodel import SQLModel
 
 from newsletter import outbox as _outbox  # noqa: F401 - the same
+from newsletter import plan_calls as _plan_calls  # noqa: F401 - the same
 from newsletter.database import Database
 from newsletter.delivery import models as _delivery  # noqa: F401 - registers its tables
 from newsletter.delivery.models import Variant

@@ -1,4 +1,4 @@
-"""Plans that end are found without looking through everybody."""
+"""Plans that end, found without looking through everybody; and the calls of a payment system that change plans."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,4 +17,11 @@ def upgrade() -> None:
         ["plan_id", "plan_until"],
         sqlite_where=_ENDS,
         postgresql_where=_ENDS,
+    )
+    op.create_table(
+        "plan_call",
+        sa.Column("id", sa.String(length=200), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
     )

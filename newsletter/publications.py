@@ -16,6 +16,7 @@ from sqlalchemy import Boolean, Column, String, Text, UniqueConstraint, false
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from newsletter.errors import NotFound, Refused
+from subscribers.matching import Home
 
 
 class Publication(SQLModel, table=True):
@@ -212,6 +213,11 @@ def zone_of(publication: Publication) -> ZoneInfo:
 def from_header(publication: Publication) -> str:
     """Write the From header as mail shows it, for people to look at."""
     return str(HeaderAddress(publication.name, addr_spec=publication.sender))
+
+
+def home_of(publication: Publication) -> Home:
+    """Give what a publication adds to filters of its readers."""
+    return Home(publication.id, zone_of(publication), publication.locale)
 
 
 def list_id(publication: Publication) -> str:

@@ -5,13 +5,14 @@ judge the same. Nothing is fetched here: the caller builds its INSERT … SELECT
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Case, ColumnElement, Select, case, exists, func, null, or_
 from sqlalchemy import select as select_columns
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from subscribers.models import AddressHash, Subscriber, Subscription, SubscriptionState
 from subscribers.suppression import is_suppressed
@@ -49,6 +50,23 @@ def candidates(
     if up_to is not None:
         found = found.where(col(Subscription.id) <= up_to)
     return found
+
+
+@dataclass(frozen=True)
+class AudienceSize:
+    """How many readers are meant, and how many of them may be mailed now."""
+
+    candidates: int
+    may_be_mailed: int
+
+
+def audience_size(session: Session, publication_id: int, meant: ColumnElement[bool], *, now: datetime) -> AudienceSize:
+    """Count for whom of a publication a mailing would be meant if it began now."""
+    people = candidates(publication_id, now=now).where(meant).subquery()
+    # Of a null, count() counts none.
+    excluded = func.count(people.c.exclusion)
+    total, out = session.execute(select_columns(func.count(), excluded).select_from(people)).one()
+    return AudienceSize(total, total - out)
 
 
 def may_mail(subscription_ids: Sequence[int] | Select[Any], *, now: datetime) -> Select[Any]:

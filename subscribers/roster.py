@@ -83,14 +83,17 @@ def list_subscriptions(
     session: Session,
     publication_id: int,
     *,
-    state: SubscriptionState | None = None,
+    where: ColumnElement[bool] | None = None,
     after: int = 0,
     limit: int | None = None,
 ) -> list[SubscriptionView]:
-    """List a publication's subscriptions by ascending id; the next page begins ``after`` the last id of this one."""
+    """List a publication's subscriptions by ascending id; the next page begins ``after`` the last id of this one.
+
+    ``where`` is a condition on subscriptions and their subscribers, as ``matching`` makes them.
+    """
     found = _columns().where(col(Subscription.publication_id) == publication_id, col(Subscription.id) > after)
-    if state is not None:
-        found = found.where(col(Subscription.state) == state)
+    if where is not None:
+        found = found.where(where)
     rows = session.execute(found.order_by(col(Subscription.id)).limit(limit))
     return [SubscriptionView(**row) for row in rows.mappings()]
 
@@ -105,6 +108,13 @@ def count_subscriptions(session: Session, publication_id: int) -> list[RosterCou
         .order_by(col(Plan.position), col(Subscription.state))
     )
     return [RosterCount(plan, SubscriptionState(state), count) for plan, state, count in session.exec(found)]
+
+
+def count_matching(session: Session, publication_id: int, where: ColumnElement[bool]) -> int:
+    """Count the subscriptions of a publication for which a condition holds."""
+    found = _columns().where(col(Subscription.publication_id) == publication_id, where).subquery()
+    number: int = session.execute(select_columns(func.count()).select_from(found)).scalar_one()
+    return number
 
 
 def _first(session: Session, *conditions: ColumnElement[bool]) -> SubscriptionView | None:

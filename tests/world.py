@@ -25,6 +25,7 @@ from newsletter.rendering.themes import load_theme
 from newsletter.signing import LinkSigner
 from subscribers.actors import COMMAND_LINE
 from subscribers.csv_rows import Row
+from subscribers.filters import EVERYBODY, Filter
 from subscribers.hashing import AddressHasher
 from subscribers.importing import ImportTerms, import_rows, in_chunks
 from subscribers.plans import NewPlan, add_plan
@@ -100,9 +101,9 @@ class World:
             )
         return shelved.issue.id
 
-    def schedule(self, issue_id: int, *, again: bool = False, live: bool = False) -> int:
+    def schedule(self, issue_id: int, *, again: bool = False, live: bool = False, audience: Filter = EVERYBODY) -> int:
         """Schedule a mailing for now and give its id."""
-        order = Order(issue_id, self.clock(), again=again, live=live)
+        order = Order(issue_id, self.clock(), again=again, live=live, audience=audience)
         with self.database.writing() as session:
             mailing = schedule(session, order, self.workshop, by=COMMAND_LINE, now=self.clock())
         return mailing.id

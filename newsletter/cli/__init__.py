@@ -8,7 +8,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from newsletter.cli import issue, mailing, notices, plans, publication, readers, serving
+from newsletter.cli import issue, mailing, notices, plans, publication, readers, serving, tags
 from newsletter.cli.console import complain
 from newsletter.cli.demo import demo
 from newsletter.cli.snippet import snippet
@@ -34,6 +34,9 @@ app.add_typer(publication.app, name="publication")
 app.add_typer(plans.app, name="plans")
 app.add_typer(issue.app, name="issue")
 app.add_typer(mailing.app, name="mailing")
+readers.app.command("tag")(tags.tag_readers)
+readers.app.command("set")(tags.set_attributes)
+readers.app.add_typer(tags.attributes, name="attributes")
 app.add_typer(readers.app, name="subscribers")
 app.add_typer(notices.app, name="notices")
 

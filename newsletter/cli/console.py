@@ -23,6 +23,10 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 PublicationCode = Annotated[str | None, typer.Option("--publication", help="Code of the publication, if several.")]
 #: No row's id is larger; more is a slip of the hand.
 ID = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**31 - 1)]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option(help="Only readers with this, such as plan=pro; repeatable, all hold. See docs/finding-readers.md."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 

@@ -1,5 +1,6 @@
 """`newsletter mailing`: schedule an issue, and see what became of every reader."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from sqlmodel import Session
 from newsletter.cli.console import (
     ID,
     AsJSON,
+    Conditions,
     PublicationCode,
     Yes,
     confirm,
@@ -24,10 +26,11 @@ from newsletter.delivery.mailings import find_mailing, list_mailings, resume
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.scheduling import Order, read_time, schedule
 from newsletter.issues.shelf import find_issue
-from newsletter.publications import publication_by_id, publication_named, zone_of
+from newsletter.publications import home_of, publication_by_id, publication_named, zone_of
 from subscribers.actors import COMMAND_LINE
-from subscribers.models import SubscriptionState
-from subscribers.roster import count_subscriptions
+from subscribers.audience import AudienceSize, audience_size
+from subscribers.filters import parse_filter
+from subscribers.matching import matches
 
 
 app = typer.Typer(help="Mailings: one issue to its audience at a time.", no_args_is_help=True)
@@ -42,21 +45,30 @@ def schedule_(
     override: Annotated[
         list[str] | None, typer.Option("--override", help="A check whose blockers you take upon yourself; recorded.")
     ] = None,
+    audience: Conditions = None,
     yes: Yes = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Schedule a mailing of an issue's newest revision."""
+    """Schedule a mailing of an issue's newest revision, to everybody or to whom the conditions name."""
     if (at is None) == (not now):
         raise typer.BadParameter("say when: either --at TIME or --now")
     service = open_service()
-    order = Order(issue, _due(service, issue, at), again=again, live=service.live, overrides=frozenset(override or ()))
-    if now or again:
-        confirm(_question(service, order), yes=yes)
+    order = Order(
+        issue,
+        _due(service, issue, at),
+        again=again,
+        live=service.live,
+        overrides=frozenset(override or ()),
+        audience=parse_filter(audience or ()),
+    )
+    size = _size(service, order)
+    if now or again or audience:
+        confirm(_question(service, order, size), yes=yes)
     with service.database.writing() as session:
         mailing = schedule(session, order, service.workshop, by=COMMAND_LINE, now=service.clock())
         row = _row(session, mailing)
     if as_json:
-        print_json(row)
+        print_json(row | {"audience_size": asdict(size)})
     else:
         say(f"Mailing {mailing.id} of issue {issue} is scheduled for {row['due']}. `newsletter serve` begins it.")
 
@@ -69,15 +81,25 @@ def _due(service: Service, issue_id: int, at: str | None) -> datetime:
     return read_time(at, zone_of(publication), now=service.clock())
 
 
-def _question(service: Service, order: Order) -> str:
+def _size(service: Service, order: Order) -> AudienceSize:
+    with service.database.reading() as session:
+        publication = publication_by_id(session, find_issue(session, order.issue_id).publication_id)
+        meant = matches(session, order.audience, home_of(publication))
+        return audience_size(session, publication.id, meant, now=service.clock())
+
+
+def _question(service: Service, order: Order, size: AudienceSize) -> str:
     with service.database.reading() as session:
         issue = find_issue(session, order.issue_id)
         publication = publication_by_id(session, issue.publication_id)
-        counts = count_subscriptions(session, publication.id)
-    open_to_mail = sum(one.count for one in counts if one.state is SubscriptionState.confirmed)
+    whose = (
+        f"the {size.candidates:,} readers of {publication.name} with {order.audience}"
+        if order.audience
+        else (f"the {size.candidates:,} readers of {publication.name}")
+    )
     repeated = " Readers who have it already get it again." if order.again else ""
     whom = "" if service.live else f" ({NOT_LIVE})"
-    return f"Mail “{issue.title}” to up to {open_to_mail:,} readers of {publication.name}{whom}?{repeated}"
+    return f"Mail “{issue.title}” to {whose}, of whom {size.may_be_mailed:,} may be mailed now{whom}?{repeated}"
 
 
 @app.command("list")
@@ -107,7 +129,9 @@ def show(mailing_id: ID, as_json: AsJSON = False) -> None:
     if as_json:
         print_json(row | {"batches_in_trouble": trouble})
         return
-    print_facts({name: row[name] for name in ("id", "issue", "title", "state", "reason", "due", "again", "live")})
+    print_facts(
+        {name: row[name] for name in ("id", "issue", "title", "state", "reason", "due", "audience", "again", "live")}
+    )
     for one in row["overrides"]:
         say(f"Overridden by {row['scheduled_by']}: {one['check']} ({one['where']}): {one['message']}")
     excluded = " + ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in account.exclusions.items())
@@ -143,6 +167,7 @@ def _row(session: Session, mailing: Mailing) -> dict[str, Any]:
         "state": str(mailing.state),
         "reason": mailing.state_reason,
         "due": mailing.due_at.astimezone(zone_of(publication)).strftime("%Y-%m-%d %H:%M %Z"),
+        "audience": mailing.audience,
         "again": mailing.again,
         "live": mailing.live,
         "overrides": mailing.overrides,

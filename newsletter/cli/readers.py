@@ -13,6 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from newsletter.cli.console import (
     AsJSON,
+    Conditions,
     PublicationCode,
     err,
     open_service,
@@ -23,13 +24,16 @@ from newsletter.cli.console import (
 )
 from newsletter.composition import Service
 from newsletter.errors import Refused
-from newsletter.publications import publication_named
+from newsletter.publications import home_of, publication_named
 from subscribers.actors import COMMAND_LINE
+from subscribers.attributes import tags_of, values_of
 from subscribers.csv_rows import read_rows
+from subscribers.filters import parse_filter
 from subscribers.importing import ImportTerms, RowAccount, import_rows, in_chunks
 from subscribers.leaving import leave_by_address
-from subscribers.models import SubscriptionState
-from subscribers.roster import SubscriptionView, find_by_address, list_subscriptions
+from subscribers.matching import matches
+from subscribers.plan_changes import plan_since
+from subscribers.roster import SubscriptionView, count_matching, find_by_address, list_subscriptions
 from subscribers.subscriptions import NewSubscription, subscribe
 from subscribers.suppression import reasons_against
 
@@ -104,26 +108,39 @@ def show(address: AddressArgument, publication: PublicationCode = None, as_json:
     with service.database.reading() as session:
         found = publication_named(session, publication)
         view = find_by_address(session, found.id, address)
-        suppressed = reasons_against(session, found.id, address, hasher=service.hasher)
-    facts = _row(view) | {"suppressed": [str(reason) for reason in suppressed]}
+        facts = _row(view) | {
+            "plan_since": plan_since(session, view.id),
+            "tags": tags_of(session, view.id),
+            "attributes": values_of(session, view.id),
+            "suppressed": [str(one) for one in reasons_against(session, found.id, address, hasher=service.hasher)],
+        }
     if as_json:
         print_json(facts)
-    else:
-        print_facts(facts | {"suppressed": ", ".join(facts["suppressed"])})
+        return
+    kept = ", ".join(f"{name}={value}" for name, value in facts["attributes"].items())
+    print_facts(
+        facts | {"tags": ", ".join(facts["tags"]), "attributes": kept, "suppressed": ", ".join(facts["suppressed"])}
+    )
 
 
 @app.command("list")
 def list_(
-    state: Annotated[SubscriptionState | None, typer.Option(help="Only readers in this state.")] = None,
+    where: Conditions = None,
+    count: Annotated[bool, typer.Option("--count", help="Say only how many there are.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     after: Annotated[int, typer.Option(help="Go on after this id.")] = 0,
     publication: PublicationCode = None,
     as_json: AsJSON = False,
 ) -> None:
-    """List readers, oldest first."""
+    """List readers, oldest first: everybody, or whom the conditions name."""
     with open_service().database.reading() as session:
         found = publication_named(session, publication)
-        views = list_subscriptions(session, found.id, state=state, after=after, limit=limit)
+        meant = matches(session, parse_filter(where or ()), home_of(found))
+        if count:
+            number = count_matching(session, found.id, meant)
+            print_json({"readers": number}) if as_json else say(f"{number:,}")
+            return
+        views = list_subscriptions(session, found.id, where=meant, after=after, limit=limit)
     rows = [_row(view) for view in views]
     if as_json:
         print_json(rows)

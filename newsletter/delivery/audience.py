@@ -22,8 +22,12 @@ from newsletter.delivery.mailings import conclude, find_mailing, move
 from newsletter.delivery.models import Batch, Delivery, Exclusion, Mailing, Variant
 from newsletter.delivery.variants import Workshop, variants_for
 from newsletter.errors import NewsletterError
+from newsletter.publications import Publication, home_of
 from subscribers.audience import candidates
 from subscribers.bulk import rows_changed, table_of
+from subscribers.errors import RefusedFilter
+from subscribers.filters import parse_filter
+from subscribers.matching import matches
 from subscribers.models import Subscriber, Subscription
 
 
@@ -43,11 +47,14 @@ class FreezeTerms:
 def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Callable[[], datetime]) -> None:
     """Freeze a mailing that has begun, and let it run. Safe to call again after a crash, and from several processes.
 
-    A mailing that cannot be rendered, or whose account does not balance, is halted with the reason.
+    A mailing that cannot be rendered, whose audience names what is there no more, or whose account does not balance, is
+    halted with the reason.
     """
     try:
         _store_variants(database, mailing_id, terms.workshop)
-    except NewsletterError as error:
+        with database.reading() as session:
+            _meant(session, find_mailing(session, mailing_id))
+    except (NewsletterError, RefusedFilter) as error:
         with database.writing() as session:
             move(session, mailing_id, MailingState.halted, reason=str(error))
         return
@@ -57,6 +64,16 @@ def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Ca
         pass
     with database.writing() as session:
         _let_run(session, mailing_id, clock())
+
+
+def _meant(session: Session, mailing: Mailing) -> ColumnElement[bool]:
+    """Give the condition for whom of the publication a mailing is meant.
+
+    Raises:
+        RefusedFilter: What it names is there no more.
+    """
+    publication = session.get_one(Publication, mailing.publication_id)
+    return matches(session, parse_filter(mailing.audience), home_of(publication))
 
 
 def _store_variants(database: Database, mailing_id: int, workshop: Workshop) -> None:
@@ -78,7 +95,7 @@ def _freeze_chunk(database: Database, mailing_id: int, terms: FreezeTerms, now: 
         mailing.freeze_until = mailing.freeze_until or _last_subscription(session, mailing)
         if (upper := _end_of_chunk(session, mailing)) is None:
             return False
-        judged = _judged(mailing, upper, terms.allow_list, now)
+        judged = _judged(mailing, _meant(session, mailing), upper, terms.allow_list, now)
         mailing.candidates += session.execute(select(func.count()).select_from(judged)).scalar_one()
         session.execute(_insert_exclusions(mailing, judged))
         added = session.execute(_insert_deliveries(mailing, judged), execution_options={"preserve_rowcount": True})
@@ -106,9 +123,12 @@ def _end_of_chunk(session: Session, mailing: Mailing) -> int | None:
     return end
 
 
-def _judged(mailing: Mailing, upper: int, allow_list: tuple[str, ...], now: datetime) -> Subquery:
+def _judged(
+    mailing: Mailing, meant: ColumnElement[bool], upper: int, allow_list: tuple[str, ...], now: datetime
+) -> Subquery:
     """Select the candidates of a chunk, each with the reason for its exclusion or null."""
-    people = candidates(mailing.publication_id, now=now, after=mailing.freeze_cursor, up_to=upper).subquery()
+    chunk = candidates(mailing.publication_id, now=now, after=mailing.freeze_cursor, up_to=upper)
+    people = chunk.where(meant).subquery()
     entitled = select(Variant.plan_id).where(Variant.mailing_id == mailing.id)
     reason = case(
         (people.c.exclusion.is_not(None), people.c.exclusion),

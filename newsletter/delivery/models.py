@@ -53,6 +53,8 @@ class Mailing(SQLModel, table=True):
     overrides: list[dict[str, str]] = Field(
         default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
     )
+    #: The filter that names its audience, as text; empty: everybody of the publication.
+    audience: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     created_at: datetime
     created_by: str
     begun_at: datetime | None = None

@@ -14,15 +14,18 @@ from newsletter.issues.models import Revision
 from newsletter.issues.shelf import latest_revision
 from newsletter.preflight.edition import Moment, Severity
 from newsletter.preflight.inspection import NAMES, inspect
-from newsletter.publications import Publication, publication_by_id, what_is_missing, zone_of
+from newsletter.publications import Publication, home_of, publication_by_id, what_is_missing, zone_of
 from subscribers.actors import Actor
+from subscribers.filters import EVERYBODY, Filter
+from subscribers.matching import matches
 
 
 @dataclass(frozen=True)
 class Order:
     """What an operator orders: which issue, when (UTC), and whether also to readers who have it already.
 
-    ``overrides`` names the checks of preflight whose blockers the operator has seen and takes upon himself.
+    ``overrides`` names the checks of preflight whose blockers the operator has seen and takes upon himself;
+    ``audience`` whom of the publication it is meant for.
     """
 
     issue_id: int
@@ -30,6 +33,7 @@ class Order:
     again: bool = False
     live: bool = False
     overrides: frozenset[str] = frozenset()
+    audience: Filter = EVERYBODY
 
 
 def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, now: datetime) -> Mailing:
@@ -39,6 +43,7 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
         NotFound: There is no such issue.
         Refused: The issue was retracted, the publication is not complete, or preflight found a blocker; nothing was
             scheduled.
+        RefusedFilter: The audience names what the publication does not have.
         BadIssue: The source cannot be read any more.
     """
     shelved = latest_revision(session, order.issue_id)
@@ -52,6 +57,7 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
             f"publication {publication.code!r} has no {words}: set it with `newsletter publication set "
             f"{publication.code} {options}`"
         )
+    matches(session, order.audience, home_of(publication))
     _refuse_beside_another(session, order)
     overridden = _overridden(session, order, shelved.revision, publication, workshop, now=now)
     mailing = Mailing(
@@ -63,6 +69,7 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
         again=order.again,
         live=order.live,
         overrides=overridden,
+        audience=str(order.audience),
         created_at=now,
         created_by=str(by),
     )

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+from sqlalchemy import delete, true
 from sqlalchemy import select as select_columns
 from sqlmodel import select
 
@@ -13,8 +15,13 @@ from newsletter.delivery.models import Batch
 from newsletter.providers.memory import MemoryProvider
 from newsletter.publications import PublicationForm, set_publication
 from subscribers.actors import COMMAND_LINE
+from subscribers.attributes import add_attribute
+from subscribers.errors import RefusedFilter
+from subscribers.filters import parse_filter
 from subscribers.leaving import leave_by_address
-from subscribers.models import SuppressionReason
+from subscribers.models import Attribute, AttributeKind, SuppressionReason
+from subscribers.plan_changes import PlanChange, change_plan
+from subscribers.roster import find_by_address
 from subscribers.suppression import SuppressionOrder, add
 from tests.world import ISSUE, addresses, make_world
 
@@ -153,7 +160,7 @@ def test_looking_for_who_has_the_issue_already_uses_the_index(sqlite_store):
     """Without it a freeze takes the square of its readers: SQLite uses a partial index only where the words agree."""
     world = make_world(sqlite_store, MemoryProvider())
     mailing = world.mailing(world.schedule(world.issue()))
-    judged = audience._judged(mailing, 1000, (), world.clock())  # noqa: SLF001 - the statement itself is looked at
+    judged = audience._judged(mailing, true(), 1000, (), world.clock())  # noqa: SLF001 - the statement itself is looked at
     with world.database.reading() as session:
         statement = select_columns(judged).compile(session.get_bind(), compile_kwargs={"literal_binds": True})
         plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}").all()
@@ -176,3 +183,39 @@ def test_who_was_forwarded_a_mail_signs_up_here_where_the_publication_names_no_p
     message = world.provider.accepted[-1]
     assert "https://news.example.com/join" in message.html
     assert "/sign-up/" not in message.html + message.text
+
+
+def test_a_mailing_reaches_only_whom_its_conditions_name_when_it_begins(world):
+    world.readers(addresses(2))
+    world.readers(addresses(2, start=2), plan="pro")
+    meant = parse_filter("plan=pro state=confirmed")
+    mailing_id = world.schedule(world.issue(), audience=meant)
+    assert world.mailing(mailing_id).audience == "plan=pro state=confirmed"
+    # Who is meant is decided when it begins, and not when it was scheduled.
+    world.readers(addresses(1, start=4), plan="pro")
+    with world.database.writing() as session:
+        left = find_by_address(session, world.publication.id, addresses(1, start=2)[0])
+        change_plan(session, left.id, PlanChange("free"), by=COMMAND_LINE, now=world.clock())
+    world.begin()
+    world.dispatch()
+    reached = {recipient.address for message in world.provider.accepted for recipient in message.recipients}
+    assert reached == {addresses(1, start=3)[0], addresses(1, start=4)[0]}
+    account = world.account(mailing_id)
+    assert (account.candidates, account.balances) == (2, True)
+
+
+def test_a_mailing_whose_audience_is_there_no_more_is_halted_with_the_reason(world):
+    world.readers(addresses(1))
+    with world.database.writing() as session:
+        add_attribute(session, world.publication.id, "city", AttributeKind.text)
+    mailing_id = world.schedule(world.issue(), audience=parse_filter("attr.city=上海"))
+    with world.database.writing() as session:
+        session.execute(delete(Attribute))
+    world.begin()
+    mailing = world.mailing(mailing_id)
+    assert (mailing.state, "attr.city" in mailing.state_reason) == (MailingState.halted, True)
+
+
+def test_an_audience_that_cannot_be_is_refused_when_it_is_scheduled(world):
+    with pytest.raises(RefusedFilter, match="gold"):
+        world.schedule(world.issue(), audience=parse_filter("plan=gold"))

@@ -36,6 +36,7 @@ FACE = Face(
 )
 READER = ReaderValues(
     "王小明",
+    "w***@q**.com",
     "https://n.example.com/u/abcdefghijklmnopqrstuv",
     "https://n.example.com/preferences/abcdefghijklmnopqrstuv",
     "https://n.example.com/read/abcdefghijklmnopqrstuv/7",

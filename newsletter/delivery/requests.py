@@ -21,6 +21,7 @@ from newsletter.providers.base import Message, Recipient
 from newsletter.publications import Publication, list_id
 from newsletter.rendering.personalisation import ReaderValues, Substitution, values_by_tag
 from newsletter.signing import LinkSigner, Purpose
+from subscribers.addresses import mask
 from subscribers.audience import may_mail
 from subscribers.models import Subscription
 from subscribers.roster import SubscriptionView
@@ -46,6 +47,7 @@ class Letterhead:
         """Give what one reader's mail says that no other's does; asked again, the same to the byte."""
         return ReaderValues(
             name=reader.name or "",
+            masked_address=mask(reader.email),
             unsubscribe_url=self.unsubscribe_url(reader.unsubscribe_id),
             preferences_url=f"{self.public_url}/preferences/{reader.unsubscribe_id}",
             read_url=self.read_url(subscription_id, mailing.id, at=mailing.begun_at or mailing.due_at),

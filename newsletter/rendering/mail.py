@@ -200,6 +200,7 @@ class Sheet:
             "words": self.wording.words,
             "tags": self.tags,
             "name": self.tags.name(place),
+            "address": self.tags.masked_address(place),
             "site_url": self.site_url,
             "subscribe_url": self.face.subscribe_url or self.site_url,
         }

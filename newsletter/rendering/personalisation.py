@@ -24,9 +24,13 @@ class Place(StrEnum):
 
 @dataclass(frozen=True)
 class ReaderValues:
-    """What one reader's mail says that no other's does; ``name`` may be empty."""
+    """What one reader's mail says that no other's does; ``name`` may be empty.
+
+    ``masked_address`` tells the reader, and nobody to whom the mail is forwarded, which address it was sent to.
+    """
 
     name: str
+    masked_address: str
     unsubscribe_url: str
     preferences_url: str
     read_url: str
@@ -35,12 +39,15 @@ class ReaderValues:
 #: What a rendering shows that is looked at without a reader. The ids are nobody's.
 SAMPLE = ReaderValues(
     name="",
+    masked_address="a***@e**.com",
     unsubscribe_url="https://example.com/u/sample",
     preferences_url="https://example.com/preferences/sample",
     read_url="https://example.com/read/sample",
 )
 #: Controls and line ends, which could begin a header or a line; and marks that turn the direction of what follows.
 _BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+#: Where a value may hold what a place would escape; addresses of pages do not, so that one tag of each serves all.
+_ESCAPED = frozenset({"name", "masked_address"})
 #: The fields that every reader has another value for; the other ones are known when a mail is rendered.
 PERSONAL = frozenset(ReaderValues.__dataclass_fields__)
 
@@ -99,6 +106,10 @@ class Tags:
         """The tag of the reader's name."""
         return self.write(Field("name"), place)
 
+    def masked_address(self, place: Place) -> str:
+        """The tag of the address that the mail is sent to, masked."""
+        return self._tag("masked_address", place, "")
+
     @property
     def unsubscribe_url(self) -> str:
         """The tag of the reader's own way out."""
@@ -120,8 +131,7 @@ class Tags:
         return tuple(self._made.values())
 
     def _tag(self, name: str, place: Place, default: str) -> str:
-        # Addresses hold nothing that any place would escape, so one tag serves all.
-        place = Place.text if name != "name" else place
+        place = place if name in _ESCAPED else Place.text
         if (key := (name, place, default)) not in self._made:
             self._made[key] = Substitution(f"-{self.nonce}.{len(self._made)}-", name, place, default)
         return self._made[key].tag

@@ -101,7 +101,7 @@ def test_a_variant_of_an_older_store_keeps_its_tags(tmp_path):
     migrate(store)
     with store.reading() as session:
         substitutions = substitutions_of(session.get_one(Variant, 1))
-    filled = values_by_tag(substitutions, ReaderValues("", "https://n.example.com/u/x", "", ""))
+    filled = values_by_tag(substitutions, ReaderValues("", "", "https://n.example.com/u/x", "", ""))
     assert filled == {
         "-abcdefabcdef.name.html-": "reader",
         "-abcdefabcdef.name.text-": "reader",

@@ -3,6 +3,7 @@
 import html as html_module
 import json
 import re
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -191,7 +192,7 @@ def test_an_author_cannot_write_a_tag():
 def test_a_readers_name_cannot_break_out(name):
     tags = Tags("0123456789ab", "读者", {})
     by_place = {place: tags.write(Field("name"), place) for place in Place}
-    values = values_by_tag(tags.made, ReaderValues(name, *["https://n.example.com/u/x"] * 3))
+    values = values_by_tag(tags.made, ReaderValues(name, "w***@q**.com", *["https://n.example.com/u/x"] * 3))
     assert not set(values[by_place[Place.html]]) & set("<>\"'\r\n")
     for place in (Place.text, Place.subject):
         assert not set(values[by_place[place]]) & set("\r\n\t\v\f\x1c\x85\u2028\u2029\u202e")
@@ -201,8 +202,18 @@ def test_a_readers_name_cannot_break_out(name):
 
 def test_who_gave_no_name_is_addressed_all_the_same():
     rendering = mail("# 标题\n\n一段。")
-    nobody = ReaderValues("  ", *["https://n.example.com/u/x"] * 3)
+    nobody = ReaderValues("  ", "", *["https://n.example.com/u/x"] * 3)
     assert "读者，你好" in fill(rendering.text, values_by_tag(rendering.substitutions, nobody))
+
+
+def test_both_parts_say_masked_to_which_address_the_mail_went():
+    """So that who forwards it, or has several addresses, learns which one is subscribed."""
+    rendering = mail("# 标题\n\n一段。")
+    odd = replace(READER, masked_address="&***@q**.com")
+    filled = values_by_tag(rendering.substitutions, odd)
+    assert "这封邮件寄往 &***@q**.com，" in fill(rendering.text, filled)
+    assert "这封邮件寄往 &amp;***@q**.com，" in fill(rendering.html, filled)
+    assert fill(rendering.html, filled).count("q**.com") == 1
 
 
 def test_the_four_files_are_filled_with_samples():

@@ -121,6 +121,13 @@ def complain(  # noqa: PLR0913 - whose and from where, with the pepper
         add(session, order, hasher=hasher, by=by, now=now)
 
 
+def leave_by_erasure(session: Session, subscriber_id: int, *, by: Actor, now: datetime) -> int:
+    """End everything of a person who is about to be forgotten; tell how many subscriptions this ended."""
+    found = select(Subscription.id).where(Subscription.subscriber_id == subscriber_id).order_by(col(Subscription.id))
+    views = [find_subscription(session, one) for one in session.exec(found)]
+    return sum(_end(session, view, LeavingChannel.erasure, by=by, now=now).is_new for view in views)
+
+
 def reads_more(session: Session, view: SubscriptionView) -> bool:
     """Tell whether the person still gets, or waits for, anything else here."""
     return any(one.state is not SubscriptionState.left for one in _others(session, view))

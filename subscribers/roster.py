@@ -79,6 +79,17 @@ def find_by_address(session: Session, publication_id: int, address: str) -> Subs
     return view
 
 
+def find_everywhere(session: Session, address: str) -> list[SubscriptionView]:
+    """Find a person's subscriptions in all publications, the oldest first; none where nobody of the address is stored.
+
+    Raises:
+        InvalidAddress: What was typed is no address.
+    """
+    key = parse_address(address).key
+    rows = session.execute(_columns().where(col(Subscriber.address_key) == key).order_by(col(Subscription.id)))
+    return [SubscriptionView(**row) for row in rows.mappings()]
+
+
 def list_subscriptions(
     session: Session,
     publication_id: int,

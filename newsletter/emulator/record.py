@@ -82,6 +82,7 @@ class Record:
             self._store.execute("PRAGMA journal_mode = WAL")
             # Survives the death of any process; only a power cut could lose the last requests.
             self._store.execute("PRAGMA synchronous = OFF")
+            self._store.execute("PRAGMA secure_delete = ON")
             self._store.executescript(_SCHEMA)
         except (OSError, sqlite3.Error, _sqlite().Error) as error:
             raise EmulatorError(
@@ -155,6 +156,28 @@ class Record:
         with self._writing() as store:
             store.execute("DELETE FROM delivery")
             store.execute("DELETE FROM request")
+
+    def forget(self, address: str) -> int:
+        """Forget what was delivered to one address, in every byte of the file; tell how many deliveries these were.
+
+        Another process may be serving the record meanwhile.
+
+        Raises:
+            EmulatorError: It is read or written without a pause, so that it could not be rewritten.
+        """
+        with self._writing() as store:
+            gone = store.execute("DELETE FROM delivery WHERE lower(address) = ?", (address.lower(),)).rowcount
+            store.execute("DELETE FROM request WHERE id NOT IN (SELECT request_id FROM delivery)")
+        try:
+            with self._guard:
+                # Zeroes take the place of deleted rows, though not of copies that moving rows between pages has left.
+                self._store.execute("VACUUM")
+                busy = self._store.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except (sqlite3.Error, _sqlite().Error):
+            busy = True
+        if busy:
+            raise EmulatorError(f"the record in {self.folder} is in use: stop the local SendGrid and say it once more")
+        return gone
 
     def close(self) -> None:
         """Close the record."""

@@ -15,6 +15,7 @@ from sendgrid import SendGridAPIClient
 
 from newsletter.emulator.app import EmulatorSettings
 from newsletter.emulator.errors import EmulatorError
+from newsletter.emulator.record import Record
 from newsletter.emulator.serving import running
 from tests.local_sendgrid import KEY, TEMPLATES, local_sendgrid
 
@@ -184,6 +185,26 @@ def test_the_record_outlives_the_emulator(tmp_path):
             assert json.loads(emulator.call("/_emulator/counts"))["addresses_with_several"] == (
                 2 if expected == 4 else 0
             )
+
+
+def test_an_address_is_forgotten_to_the_last_byte_while_the_record_is_served(tmp_path):
+    address = "Anna.Smith@example.com"
+    people = [person("b@example.com"), person(address)]
+    with local_sendgrid(tmp_path) as emulator, closing(Record(tmp_path)) as record:
+        client(emulator).client.mail.send.post(request_body=request_body(personalizations=people))
+        client(emulator).client.mail.send.post(request_body=request_body(personalizations=[person(address)]))
+        assert address.encode() in bytes_of(tmp_path)
+        assert record.forget(address.upper()) == 2
+        assert address.lower().encode() not in bytes_of(tmp_path).lower()
+        assert emulator.reached() == ["b@example.com"]
+        assert json.loads(emulator.call("/_emulator/counts"))["requests"] == 1
+        assert record.forget(address) == 0
+        client(emulator).client.mail.send.post(request_body=request_body())
+        assert len(emulator.reached()) == 3
+
+
+def bytes_of(folder):
+    return b"".join(path.read_bytes() for path in folder.glob("record.db*"))
 
 
 def test_null_mode_keeps_ids_and_counts_only(tmp_path):

@@ -235,5 +235,11 @@ def list_notices(
     return list(session.exec(found.order_by(col(Notice.id).desc()).limit(limit)))
 
 
+def notices_to(session: Session, subscription_ids: Sequence[int]) -> list[Notice]:
+    """List every notice of these subscriptions that is still kept, the oldest first."""
+    theirs = col(Notice.subscription_id).in_(subscription_ids)
+    return list(session.exec(select(Notice).where(theirs).order_by(col(Notice.id))))
+
+
 def _in(state: NoticeState) -> ColumnElement[bool]:
     return col(Notice.state) == state

@@ -8,7 +8,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from newsletter.cli import issue, mailing, notices, plans, publication, readers, serving, tags
+from newsletter.cli import finding, issue, mailing, notices, plans, publication, readers, rights, serving, tags
 from newsletter.cli.console import complain
 from newsletter.cli.demo import demo
 from newsletter.cli.snippet import snippet
@@ -30,6 +30,8 @@ app.command()(serving.init)
 app.command()(serving.serve)
 app.command()(serving.emulator)
 publication.app.command()(snippet)
+for command in (finding.find, rights.consent, rights.export_person, rights.erase):
+    readers.app.command()(command)
 app.add_typer(publication.app, name="publication")
 app.add_typer(plans.app, name="plans")
 app.add_typer(issue.app, name="issue")

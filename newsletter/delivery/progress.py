@@ -70,12 +70,13 @@ def standing(recipients: int, deliveries: Mapping[tuple[BatchState | None, Diffe
     """
     counts: dict[str, int] = {}
     for (state, difference), count in deliveries.items():
-        name = _class_of(state, difference)
+        name = class_of(state, difference)
         counts[name] = counts.get(name, 0) + count
     return Standing(recipients, **counts)
 
 
-def _class_of(state: BatchState | None, difference: Difference | None) -> str:
+def class_of(state: BatchState | None, difference: Difference | None) -> str:
+    """Name the class that a delivery stands in, by the state of its batch and what sets it apart from that."""
     if difference is Difference.skipped:
         return "skipped"
     if difference is Difference.rejected:

@@ -7,7 +7,6 @@ three equal.
 
 import base64
 import ipaddress
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -15,19 +14,12 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from subscribers.client_evidence import ClientEvidence
 from subscribers.hashing import MIN_SECRET_BYTES
 
 
 #: As the specification of Standard Webhooks bounds secrets.
 HOOK_SECRET_BYTES = range(24, 65)
-
-
-class ClientEvidence(StrEnum):
-    """How much of a reader's connection the proof of consent keeps."""
-
-    full = "full"
-    truncated = "truncated"
-    off = "off"
 
 
 class Settings(BaseSettings):

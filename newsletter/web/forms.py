@@ -10,16 +10,13 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 
-from newsletter.settings import ClientEvidence
 from newsletter.web.pages import service_of
+from subscribers.client_evidence import ClientEvidence
 from subscribers.consent import Evidence
 
 
 BODY_LIMIT = 10_000
 FIELD_LIMIT = 500
-#: An IPv4 address without its last byte, an IPv6 one without what tells devices and flats apart: as truncated by
-#: the analytics programs that data protection authorities have looked at.
-_TRUNCATED_TO = {4: 24, 6: 48}
 
 
 async def read_form(request: Request) -> Mapping[str, str]:
@@ -56,11 +53,4 @@ def evidence_of(request: Request, address_typed: str = "") -> Evidence:
         return Evidence(address_typed)
     if kept is ClientEvidence.full:
         return Evidence(address_typed, ip=ip, user_agent=agent[:300])
-    return Evidence(address_typed, ip=_truncated(ip), user_agent=agent[:60])
-
-
-def _truncated(ip: str) -> str:
-    if not ip:
-        return ""
-    address = ipaddress.ip_address(ip)
-    return str(ipaddress.ip_network((address, _TRUNCATED_TO[address.version]), strict=False).network_address)
+    return Evidence(address_typed, ip=kept.ip(ip), user_agent=agent[:60])

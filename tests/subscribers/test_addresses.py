@@ -1,6 +1,7 @@
 """Addresses: what people type becomes one identity, or a sentence."""
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -150,3 +151,36 @@ def test_a_clean_name_stays_in_its_line_and_cleaning_again_changes_nothing(text)
 def test_a_name_cannot_turn_the_line_around_and_keeps_joined_emoji():
     assert clean_name("Anna\r\nBcc: x \u202egnp.exe") == "Anna Bcc: x gnp.exe"
     assert clean_name("王\u3000小明 👩\u200d💻") == "王 小明 👩\u200d💻"
+
+
+PLAIN = st.from_regex(r"[A-Za-z0-9_+.-]{0,70}@[A-Za-z0-9.-]{0,80}", fullmatch=True)
+NEARLY = st.builds(
+    "{}@{}".format,
+    st.from_regex(r"[A-Za-z0-9_+.-]{1,66}", fullmatch=True),
+    st.sampled_from(
+        [
+            "qq.com",
+            "Gmail.COM",
+            "a.b.example.org",
+            "xn--fiqs8s.cn",
+            "x.test",
+            "localhost",
+            "a-.com",
+            "1.2",
+            "a.c1",
+            "x.local",
+        ]
+    ),
+)
+
+
+@settings(deadline=None, max_examples=500)
+@given(PLAIN | NEARLY)
+def test_the_short_way_says_what_the_validator_says(typed):
+    try:
+        valid = validate_email(typed, check_deliverability=False, strict=True, allow_smtputf8=False)
+    except EmailNotValidError:
+        with pytest.raises(InvalidAddress):
+            parse_address(typed)
+    else:
+        assert parse_address(typed).email == valid.ascii_email

@@ -8,11 +8,11 @@ import pytest
 from sqlmodel import col, select
 
 from newsletter.publications import PublicationForm, add_publication, set_publication
-from newsletter.settings import ClientEvidence
 from newsletter.signing import Purpose
 from newsletter.web.throttle import PER_OWN_DOMAIN, Throttle
 from subscribers import suppression
 from subscribers.actors import COMMAND_LINE, READER
+from subscribers.client_evidence import ClientEvidence
 from subscribers.consent_models import ConsentEvent, ConsentEvidence, ConsentText
 from subscribers.leaving import LeavingChannel, complain, leave
 from subscribers.models import Subscriber, SubscriptionState, SuppressionReason

@@ -1,100 +1,125 @@
-"""CSV files of readers: from bytes to rows, before ``importing``. No database.
+"""CSV files of people: from bytes to rows, before ``importing`` and ``suppression_lists``. No database.
 
 The whole file is looked through before the first row is given out, so that a file that breaks in the middle is refused
 with nothing imported. Memory stays flat whatever its size.
 """
 
-import codecs
 import csv
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from io import TextIOWrapper
 from typing import IO
 
+from subscribers.columns import ALIASES, find_columns, folded, full_name
+from subscribers.dialects import OURS, Dialect, There, recognise
+from subscribers.encodings import detect_encoding
 from subscribers.errors import UnreadableFile
+from subscribers.formulas import restored
 
 
 DELIMITERS = (",", ";", "\t")
 
-#: What files call our columns, as ``_folded`` writes them.
-_ALIASES = {
-    "email": frozenset(
-        {
-            "email",
-            "emailaddress",
-            "mail",
-            "邮箱",
-            "邮箱地址",
-            "邮件",
-            "邮件地址",
-            "电子邮箱",
-            "电子邮件",
-            "电子邮件地址",
-        }
-    ),
-    "name": frozenset({"name", "fullname", "姓名", "名字", "名称"}),
-    "plan": frozenset({"plan", "方案"}),
-}
-_BLOCK = 1 << 20
-_HEADER = "add a first line that names the columns, such as: email,name,plan"
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a file; ``line`` is where it begins, counted from 1. A ``problem`` says why it cannot be read."""
+    """One row of a file.
+
+    Attributes:
+        line: Where it begins, counted from 1.
+        email: The address as the file has it.
+        name: The person's name; joined where the file has it in two halves.
+        plan: The plan's code or name, where the file has one.
+        plan_until: The plan's last day as the file has it; empty where it has no end.
+        problem: Why the row cannot be read; empty where it can.
+        there: What the address is at the service that wrote the file.
+        proof: What the row says of consent given there.
+        ip: The IP address that consent came from.
+        locale: The person's language, in our own exports.
+    """
 
     line: int
     email: str
     name: str = ""
     plan: str = ""
     problem: str = ""
+    there: There = There.reader
+    proof: Mapping[str, str] = field(default_factory=dict)
+    ip: str = ""
+    locale: str = ""
+    plan_until: str = ""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """What is said of a file beside its bytes: its name, and which of its columns is which of ours."""
+
+    file_name: str = ""
+    mapping: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is laid out: its delimiter, its columns, which of them we read, and how many rows follow."""
+    """How a file is laid out: its encoding, delimiter and columns, which of them we read, and how many rows follow."""
 
+    encoding: str
     delimiter: str
     columns: tuple[str, ...]
     positions: dict[str, int]
     row_count: int
+    dialect: Dialect | None = None
+    file_name: str = ""
+
+    @property
+    def service(self) -> str:
+        """Whose export the file is; empty where it is a plain list."""
+        return self.dialect.service if self.dialect else ""
+
+    @property
+    def caution(self) -> str:
+        """What files of that service do not say; empty where they say all."""
+        return self.dialect.caution if self.dialect else ""
 
 
-def read_rows(stream: IO[bytes]) -> Iterator[Row]:
+PLAIN = Manner()
+
+
+def read_rows(stream: IO[bytes], manner: Manner = PLAIN) -> Iterator[Row]:
     """Read a file's rows; empty ones are left out.
 
     Args:
         stream: A binary stream that can seek, such as an open file.
+        manner: What is said of the file.
 
     Raises:
         UnreadableFile: The file as a whole cannot be read; raised at once, before any row.
     """
-    layout = examine(stream)
-    return _rows(stream, layout)
+    return rows_of(stream, examine(stream, manner))
 
 
-def examine(stream: IO[bytes]) -> Layout:
+def examine(stream: IO[bytes], manner: Manner = PLAIN) -> Layout:
     """Look through the whole file: its layout, and whether every byte and every quote of it can be read.
 
     Raises:
-        UnreadableFile: The file is empty, binary, not UTF-8, has no column of addresses or two, or a broken quote.
+        UnreadableFile: The file is empty, binary, in an encoding that cannot be told, has no column of addresses or
+            two, or a broken quote.
     """
-    _refuse_other_encodings(stream)
-    with _text(stream) as text:
+    encoding = detect_encoding(stream)
+    with _text(stream, encoding) as text:
         first_line = next((line for line in text if line.strip()), "")
     if not first_line:
-        raise UnreadableFile(f"the file is empty: {_HEADER}")
-    delimiter, columns = _split_header(first_line)
-    positions = _positions(columns)
-    with _text(stream) as text:
+        raise UnreadableFile("the file is empty: add a first line that names the columns, such as: email,name,plan")
+    delimiter, columns = _split_header(first_line, manner.mapping)
+    dialect = recognise(columns, manner.file_name)
+    positions = find_columns(columns, manner.mapping, dialect.columns if dialect else {})
+    with _text(stream, encoding) as text:
         row_count = sum(1 for _ in _records(text, delimiter)) - 1
-    return Layout(delimiter, columns, positions, row_count)
+    return Layout(encoding, delimiter, columns, positions, row_count, dialect, manner.file_name)
 
 
-def _rows(stream: IO[bytes], layout: Layout) -> Iterator[Row]:
-    with _text(stream) as text:
+def rows_of(stream: IO[bytes], layout: Layout) -> Iterator[Row]:
+    """Give the rows of a file that has been examined."""
+    with _text(stream, layout.encoding) as text:
         records = _records(text, layout.delimiter)
         next(records)
         for line, cells in records:
@@ -106,13 +131,21 @@ def _row(line: int, cells: Sequence[str], layout: Layout) -> Row:
         column: cells[position].strip() if position < len(cells) else ""
         for column, position in layout.positions.items()
     }
-    problem = ""
+    name = found.get("name", "") or full_name(found.get("given_name", ""), found.get("family_name", ""))
+    plan, until, problem = found.get("plan", ""), found.get("plan_until", ""), ""
     if any(cell.strip() for cell in cells[len(layout.columns) :]):
         problem = (
             f"the row has {len(cells)} cells and the header {len(layout.columns)}: "
             f"put cells that hold {layout.delimiter!r} in double quotes"
         )
-    return Row(line, found["email"], found.get("name", ""), found.get("plan", ""), problem)
+    dialect = layout.dialect
+    if dialect is None:
+        return Row(line, found["email"], name, plan, problem, plan_until=until)
+    there, proof = dialect.judge(found, layout.file_name), dialect.proof(found)
+    row = Row(line, found["email"], name, plan, problem, there, proof, plan_until=until)
+    if dialect is OURS:
+        return replace(row, email=restored(row.email), name=restored(name), locale=found.get("locale", ""))
+    return replace(row, ip=dialect.ip(found))
 
 
 def _records(text: TextIOWrapper, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -128,74 +161,24 @@ def _records(text: TextIOWrapper, delimiter: str) -> Iterator[tuple[int, list[st
         raise UnreadableFile(f"a double quote is opened and not closed as CSV wants it ({error})", begins) from None
 
 
-def _split_header(line: str) -> tuple[str, tuple[str, ...]]:
+def _split_header(line: str, mapping: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """Split a header by the delimiter that shows a column of addresses, else by the one that splits it most."""
     splits = {
         delimiter: tuple(cell.strip() for cell in next(csv.reader([line], delimiter=delimiter)))
         for delimiter in DELIMITERS
     }
+    wanted = {folded(mapping["email"])} if "email" in mapping else ALIASES["email"]
     for delimiter, columns in splits.items():
-        if any(_folded(column) in _ALIASES["email"] for column in columns):
+        if any(folded(column) in wanted for column in columns):
             return delimiter, columns
     return max(splits.items(), key=lambda split: len(split[1]))
 
 
-def _positions(columns: Sequence[str]) -> dict[str, int]:
-    """Find our columns among the file's."""
-    positions: dict[str, int] = {}
-    for position, column in enumerate(columns):
-        for ours, aliases in _ALIASES.items():
-            if _folded(column) not in aliases:
-                continue
-            if ours in positions:
-                raise UnreadableFile(
-                    f"two columns are called {ours}: {columns[positions[ours]]!r} and {column!r}; rename one of them"
-                )
-            positions[ours] = position
-    if "email" not in positions:
-        raise UnreadableFile(_without_addresses(columns))
-    return positions
-
-
-def _without_addresses(columns: Sequence[str]) -> str:
-    if any("@" in column for column in columns):
-        # The line is somebody's data: it is not repeated.
-        return f"the file has no header, its first line holds an address: {_HEADER}"
-    named = ", ".join(repr(column[:40]) for column in columns)
-    return f"no column is called email (the file has: {named}): rename the column of addresses to email"
-
-
-def _folded(column: str) -> str:
-    """Fold a column's name: case, width, spaces and hyphens aside."""
-    plain = unicodedata.normalize("NFKC", column).casefold()
-    return "".join(character for character in plain if character not in " \t_-")
-
-
-def _refuse_other_encodings(stream: IO[bytes]) -> None:
-    """Look at every byte of the stream."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    line = 1
-    stream.seek(0)
-    while block := stream.read(_BLOCK):
-        if b"\0" in block:
-            raise UnreadableFile("the file is binary or UTF-16, not CSV: save it as “CSV UTF-8” and import that")
-        line += _decodable_lines(decoder, block, line)
-    _decodable_lines(decoder, b"", line, final=True)
-
-
-def _decodable_lines(decoder: codecs.IncrementalDecoder, block: bytes, line: int, *, final: bool = False) -> int:
-    try:
-        return decoder.decode(block, final).count("\n")
-    except UnicodeDecodeError as error:
-        broken_at = line + error.object[: error.start].count(b"\n")
-        raise UnreadableFile("the text is not UTF-8: save the file as “CSV UTF-8” and import that", broken_at) from None
-
-
 @contextmanager
-def _text(stream: IO[bytes]) -> Iterator[TextIOWrapper]:
+def _text(stream: IO[bytes], encoding: str) -> Iterator[TextIOWrapper]:
     """Give the stream as text from its beginning, and leave it open."""
     stream.seek(0)
-    text = TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    text = TextIOWrapper(stream, encoding=encoding, newline="")
     try:
         yield text
     finally:

@@ -8,7 +8,7 @@ number of statements for any size of set.
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlmodel import Session, col, select
 
@@ -44,6 +44,8 @@ class Newcomer:
     name: str = ""
     detail: Mapping[str, str] = field(default_factory=dict)
     evidence: Evidence = NO_EVIDENCE
+    #: The plan's last day, in the publication's zone.
+    plan_until: date | None = None
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,13 @@ def _insert_evidence(session: Session, evidence: Mapping[int, Evidence]) -> None
 
 
 def _subscribed(session: Session, publication_id: int, keys: Iterable[str]) -> dict[str, tuple[int, SubscriptionState]]:
+    # The addresses stand in a subquery, so that they are looked up first: with a plain join SQLite walks through the
+    # whole publication for every chunk (0.7 s instead of 5 ms at a million readers).
+    people = select(Subscriber.id).where(col(Subscriber.address_key).in_(list(keys)))
     found = (
         select(Subscriber.address_key, Subscription.id, Subscription.state)
         .join(Subscription, col(Subscription.subscriber_id) == col(Subscriber.id))
-        .where(Subscription.publication_id == publication_id, col(Subscriber.address_key).in_(list(keys)))
+        .where(Subscription.publication_id == publication_id, col(Subscription.subscriber_id).in_(people))
     )
     return {
         key: (subscription_id, SubscriptionState(state)) for key, subscription_id, state in session.exec(found) if key
@@ -187,6 +192,7 @@ def _subscription(
         "publication_id": terms.publication_id,
         "subscriber_id": subscriber_id,
         "plan_id": newcomer.plan_id,
+        "plan_until": newcomer.plan_until,
         "state": terms.state,
         "unsubscribe_id": unsubscribe_id,
         "created_at": now,

@@ -27,7 +27,8 @@ from subscribers.actors import COMMAND_LINE
 from subscribers.csv_rows import Row
 from subscribers.filters import EVERYBODY, Filter
 from subscribers.hashing import AddressHasher
-from subscribers.importing import ImportTerms, import_rows, in_chunks
+from subscribers.importing import import_rows, in_chunks
+from subscribers.judging import ImportTerms
 from subscribers.plans import NewPlan, add_plan
 
 

@@ -8,7 +8,19 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from newsletter.cli import finding, issue, mailing, notices, plans, publication, readers, rights, serving, tags
+from newsletter.cli import (
+    finding,
+    importing,
+    issue,
+    mailing,
+    notices,
+    plans,
+    publication,
+    readers,
+    rights,
+    serving,
+    tags,
+)
 from newsletter.cli.console import complain
 from newsletter.cli.demo import demo
 from newsletter.cli.snippet import snippet
@@ -39,6 +51,8 @@ app.add_typer(mailing.app, name="mailing")
 readers.app.command("tag")(tags.tag_readers)
 readers.app.command("set")(tags.set_attributes)
 readers.app.add_typer(tags.attributes, name="attributes")
+readers.app.command("import")(importing.import_)
+readers.app.command("export")(importing.export)
 app.add_typer(readers.app, name="subscribers")
 app.add_typer(notices.app, name="notices")
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from sqlmodel import Session
 
-from newsletter.cli.readers import import_stream
+from newsletter.cli.importing import import_stream
 from newsletter.composition import Service
 from newsletter.publications import Publication, PublicationForm, add_publication
 from subscribers.actors import COMMAND_LINE
-from subscribers.importing import ImportTerms
+from subscribers.judging import ImportTerms
 from subscribers.leaving import leave_by_address
 from subscribers.models import SuppressionReason
 from subscribers.plans import NewPlan, add_plan

@@ -1,15 +1,9 @@
-"""`newsletter subscribers`: add, import, look at and unsubscribe readers."""
+"""`newsletter subscribers`: add, look at and unsubscribe readers, one by one; files of them are in ``importing``."""
 
-import csv
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from newsletter.cli.console import (
     AsJSON,
@@ -22,14 +16,10 @@ from newsletter.cli.console import (
     print_rows,
     say,
 )
-from newsletter.composition import Service
-from newsletter.errors import Refused
 from newsletter.publications import home_of, publication_named
 from subscribers.actors import COMMAND_LINE
 from subscribers.attributes import tags_of, values_of
-from subscribers.csv_rows import read_rows
 from subscribers.filters import parse_filter
-from subscribers.importing import ImportTerms, RowAccount, import_rows, in_chunks
 from subscribers.leaving import leave_by_address
 from subscribers.matching import matches
 from subscribers.plan_changes import plan_since
@@ -42,7 +32,6 @@ app = typer.Typer(help="Readers: add, import, show, unsubscribe.", no_args_is_he
 
 AddressArgument = Annotated[str, typer.Argument(metavar="ADDRESS")]
 PlanOption = Annotated[str | None, typer.Option(help="Plan, where it is not the default.")]
-SHOWN_REFUSALS = 20
 
 
 @app.command()
@@ -60,45 +49,6 @@ def add(
         request = NewSubscription(found.id, address, plan, name, confirmed=not pending, source="command-line")
         view, admission = subscribe(session, request, hasher=service.hasher, by=COMMAND_LINE, now=service.clock())
     say(f"{view.email}: {admission}, {view.state}, plan {view.plan}.")
-
-
-@app.command("import")
-def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="With a column email; name and plan are optional.")],
-    consent: Annotated[str, typer.Option(help="On what these readers' consent rests; kept as proof.")],
-    plan: PlanOption = None,
-    pending: Annotated[bool, typer.Option("--pending", help="Consent is not confirmed yet.")] = False,
-    report: Annotated[Path | None, typer.Option(help="Write the account of each row into this CSV file.")] = None,
-    publication: PublicationCode = None,
-    as_json: AsJSON = False,
-) -> None:
-    """Import readers from a CSV file; it never changes what a person decided, and never mails anyone."""
-    service = open_service()
-    with service.database.reading() as session:
-        publication_id = publication_named(session, publication).id
-    terms = ImportTerms(publication_id, file.name, consent, plan, confirmed=not pending)
-    counts: Counter[str] = Counter()
-    refused: list[dict[str, Any]] = []
-    with _account_file(report) as write, _opened(file) as stream:
-        for account in import_stream(service, stream, terms):
-            counts[str(account.outcome)] += 1
-            write(account)
-            if account.detail and len(refused) < SHOWN_REFUSALS:
-                refused.append(asdict(account))
-    if as_json:
-        print_json({"rows": counts.total(), "outcomes": dict(counts), "refused": refused})
-        return
-    print_rows([{"outcome": name, "rows": count} for name, count in counts.most_common()], ("outcome", "rows"))
-    if refused:
-        print_rows(refused, ("line", "outcome", "address_typed", "detail"), title="\nRows to look at")
-
-
-def import_stream(service: Service, stream: BinaryIO, terms: ImportTerms) -> Iterator[RowAccount]:
-    """Import a CSV file chunk by chunk, each in a transaction of its own, and account for each row."""
-    for chunk in in_chunks(read_rows(stream)):
-        with service.database.writing() as session:
-            accounts = import_rows(session, chunk, terms, hasher=service.hasher, by=COMMAND_LINE, now=service.clock())
-        yield from accounts
 
 
 @app.command()
@@ -166,34 +116,3 @@ def _row(view: SubscriptionView) -> dict[str, Any]:
     # The link acts for its reader: it belongs in that reader's mail only.
     shown.pop("unsubscribe_id")
     return shown
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
-    """Open a file and show on standard error how far it is read."""
-    try:
-        size = file.stat().st_size
-        stream = file.open("rb")
-    except OSError as error:
-        raise Refused(f"{file} cannot be read: {error.strerror}") from None
-    columns = (TextColumn("Importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with stream, Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("import", total=size)
-        with progress.wrap_file(stream, task_id=task) as watched:
-            yield watched
-
-
-@contextmanager
-def _account_file(report: Path | None) -> Iterator[Any]:
-    if report is None:
-        yield lambda _: None
-        return
-    with report.open("w", newline="", encoding="utf-8-sig") as file:
-        writer = csv.writer(file)
-        writer.writerow(("line", "outcome", "address", "detail"))
-        yield lambda one: writer.writerow((one.line, one.outcome, safe_cell(one.address_typed), one.detail))
-
-
-def safe_cell(text: str) -> str:
-    """Keep a cell that somebody else wrote from being run as a formula by a spreadsheet."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

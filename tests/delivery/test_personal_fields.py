@@ -9,7 +9,8 @@ from newsletter.providers.memory import MemoryProvider
 from newsletter.rendering.personalisation import fill
 from subscribers.actors import COMMAND_LINE
 from subscribers.csv_rows import Row
-from subscribers.importing import ImportTerms, import_rows
+from subscribers.importing import import_rows
+from subscribers.judging import ImportTerms
 from tests.referees.mails import as_sent
 from tests.world import make_world
 

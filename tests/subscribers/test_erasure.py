@@ -12,7 +12,8 @@ from subscribers.csv_rows import Row
 from subscribers.erasure import erase
 from subscribers.errors import InvalidAddress
 from subscribers.forgetting import PERSONAL_COLUMNS
-from subscribers.importing import ImportTerms, import_rows
+from subscribers.importing import import_rows
+from subscribers.judging import ImportTerms
 from subscribers.models import Subscriber, SubscriptionState, SuppressionReason
 from subscribers.roster import find_subscription
 from subscribers.suppression import active_suppressions

@@ -1,6 +1,8 @@
 """Imports: an account of each row, and what people decided stands, whatever is imported how often and in what order."""
 
 from collections import Counter
+from contextlib import closing
+from datetime import date
 
 import pytest
 from hypothesis import given, settings
@@ -14,10 +16,12 @@ from subscribers.consent_models import ConsentEvent, ConsentKind
 from subscribers.csv_rows import Row
 from subscribers.errors import MissingConsent, UnknownPlan
 from subscribers.forgetting import forget
-from subscribers.importing import CHUNK, ImportTerms, RowAccount, RowOutcome, import_rows, in_chunks
+from subscribers.importing import CHUNK, import_rows, in_chunks, rehearse_rows
+from subscribers.judging import ImportTerms, RowAccount, RowOutcome
 from subscribers.leaving import LeavingChannel, leave
-from subscribers.models import Subscriber, SuppressionReason
+from subscribers.models import Subscriber, Subscription, SubscriptionState, SuppressionReason
 from subscribers.roster import find_by_address, list_subscriptions
+from subscribers.seen_lines import SeenLines
 from subscribers.subscriptions import NewSubscription, subscribe
 from subscribers.suppression import SuppressionOrder
 
@@ -26,8 +30,8 @@ TERMS = ImportTerms(1, "readers.csv", "double opt-in on the old site", run="firs
 AGAIN = ImportTerms(1, "readers.csv", "double opt-in on the old site", run="second")
 
 
-def rows_of(*addresses: str, **cells: str) -> list[Row]:
-    return [Row(line, address, **cells) for line, address in enumerate(addresses, start=2)]
+def rows_of(*addresses: str, name: str = "") -> list[Row]:
+    return [Row(line, address, name) for line, address in enumerate(addresses, start=2)]
 
 
 def outcomes(accounts: list[RowAccount]) -> list[str]:
@@ -126,9 +130,44 @@ def test_an_import_may_leave_readers_pending(session, bring):
     assert (view.state, view.confirmed_at, view.locale) == ("pending", None, "en")
 
 
+@pytest.mark.parametrize("state", [SubscriptionState.pending, SubscriptionState.lapsed])
+def test_an_import_confirms_nobody_who_was_asked_here_and_did_not_answer(session, bring, hasher, now, state):
+    request = NewSubscription(1, "anna@example.com", confirmed=False)
+    view, _ = subscribe(session, request, hasher=hasher, by=COMMAND_LINE, now=now)
+    session.get_one(Subscription, view.id).state = state
+    (account,) = bring(rows_of("anna@example.com"))
+    assert account.outcome is RowOutcome.not_confirmed
+    assert "only the reader" in account.detail
+    assert find_by_address(session, 1, "anna@example.com").state is state
+    (account,) = bring(rows_of("anna@example.com"), ImportTerms(1, "f.csv", "b", confirmed=False))
+    assert account.outcome == ("already" if state is SubscriptionState.pending else "not_confirmed")
+    assert len(consent_of(session, view.id)) == 1
+
+
+def test_slips_and_throw_away_mailboxes_are_named_and_taken_as_they_are(session, bring):
+    slip, throw_away, broken = bring(rows_of("a@outlok.com", "b@mailinator.com", "c@@gmial.com"))
+    assert (slip.outcome, slip.suggestion, slip.note) == ("added", "a@outlook.com", "")
+    assert (throw_away.outcome, throw_away.suggestion, bool(throw_away.note)) == ("added", "", True)
+    assert broken.outcome is RowOutcome.invalid
+    assert find_by_address(session, 1, "a@outlok.com").email == "a@outlok.com"
+
+
 def test_a_plan_of_the_whole_file_serves_rows_that_name_none(session, bring):
     bring(rows_of("anna@example.com"), ImportTerms(1, "f.csv", "paid", plan="pro"))
     assert find_by_address(session, 1, "anna@example.com").plan == "pro"
+
+
+def test_a_plan_comes_with_its_last_day_and_no_day_is_guessed(session, bring):
+    rows = [
+        Row(2, "anna@example.com", plan="pro", plan_until="2027-01-31"),
+        Row(3, "ben@example.com", plan="pro", plan_until="31.1.2027"),
+    ]
+    accounts = bring(rows)
+    assert outcomes(accounts) == ["added", "invalid"]
+    assert "2027-01-31" in accounts[1].detail
+    anna = find_by_address(session, 1, "anna@example.com")
+    assert anna.plan_until == date(2027, 1, 31)
+    assert consent_of(session, anna.id)[0].detail["until"] == "2027-01-31"
 
 
 @pytest.mark.parametrize("basis", ["", " \n"])
@@ -214,6 +253,27 @@ def test_order_chunks_and_repetition_do_not_matter(new_store, hasher, now, files
             assert counted.total() == len(addresses)
             ends.append((first, counted))
     assert ends[0] == ends[1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(addresses=FILE, size=st.integers(1, 13))
+def test_a_rehearsal_gives_the_account_of_the_import_and_writes_nothing(new_store, hasher, now, addresses, size):
+    with new_store() as session:
+        _prepared(session, hasher, now)
+        before = _roster(session)
+        with closing(SeenLines()) as seen:
+            rehearsed = [
+                account
+                for chunk in in_chunks(rows_of(*addresses), size)
+                for account in rehearse_rows(session, chunk, TERMS, seen, hasher=hasher)
+            ]
+        assert _roster(session) == before
+        imported = [
+            account
+            for chunk in in_chunks(rows_of(*addresses), size)
+            for account in import_rows(session, chunk, TERMS, hasher=hasher, by=COMMAND_LINE, now=now)
+        ]
+        assert rehearsed == imported
 
 
 @settings(max_examples=40, deadline=None)

@@ -139,15 +139,29 @@ def reasons_by_key(
     return {key: tuple(those) for key, those in reasons.items()}
 
 
-def active_suppressions(session: Session, publication_id: int | None = None) -> list[SuppressionView]:
-    """List what is suppressed now, oldest first: all of it, or only what holds in one publication."""
+def active_suppressions(
+    session: Session,
+    publication_id: int | None = None,
+    *,
+    reason: SuppressionReason | None = None,
+    after: int = 0,
+    limit: int | None = None,
+) -> list[SuppressionView]:
+    """List what is suppressed now by ascending id: all of it, or only what holds in one publication, or for a reason.
+
+    The next page begins ``after`` the last id of this one.
+    """
     active = col(Suppression.lifted_at).is_(None) if publication_id is None else is_active(publication_id)
+    active &= col(Suppression.id) > after
+    if reason is not None:
+        active &= col(Suppression.reason) == reason
     found = (
         select_columns(Suppression, func.coalesce(Subscriber.email, ""))
         .outerjoin(AddressHash, col(AddressHash.hash) == col(Suppression.address_hash))
         .outerjoin(Subscriber, col(Subscriber.id) == col(AddressHash.subscriber_id))
         .where(active)
         .order_by(col(Suppression.id))
+        .limit(limit)
     )
     return [
         SuppressionView(

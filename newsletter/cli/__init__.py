@@ -19,6 +19,7 @@ from newsletter.cli import (
     readers,
     rights,
     serving,
+    suppressions,
     tags,
 )
 from newsletter.cli.console import complain
@@ -54,6 +55,7 @@ readers.app.add_typer(tags.attributes, name="attributes")
 readers.app.command("import")(importing.import_)
 readers.app.command("export")(importing.export)
 app.add_typer(readers.app, name="subscribers")
+app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(notices.app, name="notices")
 
 

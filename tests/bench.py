@@ -4,7 +4,9 @@ Each path is measured beside a reference in the same run, since machines differ:
 medians of a few runs.
 """
 
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,13 +33,16 @@ from newsletter.providers.sendgrid import request_body
 from newsletter.rendering.inlining import to_mail_html
 from newsletter.rendering.mail import Sheet
 from tests.conftest import REAL_ISSUE, ROOT
+from tests.flows.serving import stored_world
 from tests.local_sendgrid import KEY, TEMPLATES, LocalSendGrid
 from tests.mails import FACE, THEME
 from tests.world import World, addresses, make_world
 
 
 READERS = 20_000
+IMPORTED = 1_000_000
 RUNS = 5
+DOMAINS = ("qq.com", "163.com", "126.com", "gmail.com", "outlook.com", "example.com", "foxmail.com")
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,14 @@ class Result:
 def main() -> None:
     """Measure and print."""
     results = []
-    for measure in (lambda: rendering(1), lambda: rendering(20), freezing, dispatching, through_the_local_sendgrid):
+    for measure in (
+        lambda: rendering(1),
+        lambda: rendering(20),
+        freezing,
+        dispatching,
+        through_the_local_sendgrid,
+        importing,
+    ):
         for one in measure():
             results.append(one)
             if "--json" in sys.argv:
@@ -180,6 +192,52 @@ def through_the_local_sendgrid() -> list[Result]:
 
             took = timed(all_of_it)
         return result("dispatch over HTTP", READERS, "recipients/s", took, ("the same in memory", in_memory))
+
+
+def importing() -> list[Result]:
+    """Import a million readers by the command, and the same file again; beside as many bare INSERTs."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        stored_world(folder).database.close()
+        file = folder / "readers.csv"
+        with file.open("w", encoding="utf-8") as lines:
+            lines.write("email,name,plan\n")
+            lines.writelines(f"reader.{number}@{DOMAINS[number % 7]},王小明,free\n" for number in range(IMPORTED))
+        database = Database(f"sqlite:///{folder}/bare.db")
+        bare = timed(lambda: insert_bare(database))
+        database.close()
+        first, again = run_import(file), run_import(file)
+    return [
+        import_result("import", first, "as many bare INSERTs", bare),
+        import_result("import again", again, "the first import", first[0]),
+    ]
+
+
+def insert_bare(database: Database) -> None:
+    """Write as many rows of one address each, a thousand a transaction, as the import does."""
+    with database.writing() as session:
+        session.execute(text("CREATE TABLE bare (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE)"))
+    for start in range(0, IMPORTED, 1000):
+        rows = [{"email": f"reader.{number}@{DOMAINS[number % 7]}"} for number in range(start, start + 1000)]
+        with database.writing() as session:
+            session.execute(text("INSERT INTO bare (email) VALUES (:email)"), rows)
+
+
+def run_import(file: Path) -> tuple[float, float]:
+    """Import a file in a process of its own; give the seconds it took and its peak memory in megabytes."""
+    command = [sys.executable, "-m", "newsletter", "subscribers", "import", str(file), "--consent", "bench", "--json"]
+    environment = os.environ | {"NEWSLETTER_DATA_DIR": str(file.parent)}
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    return time.perf_counter() - begun, usage.ru_maxrss / 1024
+
+
+def import_result(name: str, measured: tuple[float, float], reference: str, reference_took: float) -> Result:
+    took, peak = measured
+    ratio = round(reference_took / took, 3)
+    return Result(f"{name}, {took:,.0f} s", round(IMPORTED / took, 1), "rows/s", ratio, reference, round(peak, 1))
 
 
 if __name__ == "__main__":

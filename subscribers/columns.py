@@ -21,7 +21,7 @@ ALIASES = {
     "given_name": frozenset({"firstname", "givenname", "fname", "名", "名字"}),
     "family_name": frozenset({"lastname", "familyname", "surname", "lname", "姓", "姓氏"}),
     "plan": frozenset({"plan", "方案"}),
-    "plan_until": frozenset({"planuntil", "方案截止日"}),
+    "plan_until": frozenset({"planuntil", "until", "方案截止日"}),
 }
 
 

@@ -19,6 +19,7 @@ from subscribers.consent import NO_EVIDENCE, Evidence
 from subscribers.consent_models import ConsentEvent, ConsentEvidence, ConsentKind
 from subscribers.hashing import AddressHasher, begin_with_pepper, require_same_pepper
 from subscribers.models import AddressHash, Subscriber, Subscription, SubscriptionState, SuppressionReason
+from subscribers.roster import are_of
 from subscribers.suppression import reasons_by_key
 
 
@@ -148,13 +149,10 @@ def _insert_evidence(session: Session, evidence: Mapping[int, Evidence]) -> None
 
 
 def _subscribed(session: Session, publication_id: int, keys: Iterable[str]) -> dict[str, tuple[int, SubscriptionState]]:
-    # The addresses stand in a subquery, so that they are looked up first: with a plain join SQLite walks through the
-    # whole publication for every chunk (0.7 s instead of 5 ms at a million readers).
-    people = select(Subscriber.id).where(col(Subscriber.address_key).in_(list(keys)))
     found = (
         select(Subscriber.address_key, Subscription.id, Subscription.state)
         .join(Subscription, col(Subscription.subscriber_id) == col(Subscriber.id))
-        .where(Subscription.publication_id == publication_id, col(Subscription.subscriber_id).in_(people))
+        .where(are_of(publication_id, keys))
     )
     return {
         key: (subscription_id, SubscriptionState(state)) for key, subscription_id, state in session.exec(found) if key

@@ -47,7 +47,7 @@ class MissingConsent(SubscribersError):
 
 
 class RefusedPlan(SubscribersError):
-    """The plan cannot be made or changed as asked."""
+    """The plan cannot be made, changed or given as asked."""
 
 
 class RefusedFilter(SubscribersError):

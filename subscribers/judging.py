@@ -8,7 +8,6 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 
 from subscribers.addresses import Address, is_role, parse_address
@@ -18,9 +17,10 @@ from subscribers.csv_rows import Row
 from subscribers.dialects import There
 from subscribers.disposable import is_disposable
 from subscribers.enrolment import Newcomer, Standing
-from subscribers.errors import InvalidAddress, MissingConsent, UnknownPlan
+from subscribers.errors import InvalidAddress, MissingConsent, RefusedPlan, UnknownPlan
 from subscribers.models import SubscriptionState
 from subscribers.names import clean_name
+from subscribers.plan_changes import read_last_day
 from subscribers.plans import PlanView, choose_plan
 from subscribers.typing_slips import suggestion_for
 
@@ -129,9 +129,8 @@ def read_row(row: Row, plans: Sequence[PlanView], terms: ImportTerms) -> Reading
         return RowAccount(row.line, RowOutcome.invalid, row.email, str(error), suggestion=suggestion_for(row.email))
     except UnknownPlan as error:
         return RowAccount(row.line, RowOutcome.unknown_plan, row.email, str(error))
-    except ValueError:
-        detail = "the plan's last day is no date; write it as 2027-01-31"
-        return RowAccount(row.line, RowOutcome.invalid, row.email, detail)
+    except RefusedPlan as error:
+        return RowAccount(row.line, RowOutcome.invalid, row.email, str(error))
     if refusal := _refusal(row, newcomer.address):
         return RowAccount(row.line, refusal[0], row.email, refusal[1])
     asked = row.there is There.pending or not terms.confirmed
@@ -145,11 +144,11 @@ def _newcomer(row: Row, plans: Sequence[PlanView], terms: ImportTerms) -> Newcom
     Raises:
         InvalidAddress: No mail can reach the address.
         UnknownPlan: The publication has no such plan.
-        ValueError: The plan's last day is no date.
+        RefusedPlan: The plan's last day is no date.
     """
     address = parse_address(row.email)
     plan = choose_plan(plans, row.plan or terms.plan)
-    until = date.fromisoformat(row.plan_until) if row.plan_until else None
+    until = read_last_day(row.plan_until)
     proof = {"basis": terms.consent_basis.strip(), "file": terms.file_name, "row": str(row.line), **row.proof}
     proof |= {"until": str(until)} if until else {}
     ip = terms.kept.ip(row.ip) if row.ip else ""

@@ -13,8 +13,8 @@ from sqlmodel import Session, col, select
 
 from subscribers.actors import Actor
 from subscribers.bulk import insert_all
-from subscribers.consent import Proof, record
 from subscribers.consent_models import ConsentEvent, ConsentKind
+from subscribers.errors import RefusedPlan
 from subscribers.models import Subscriber, Subscription, SubscriptionState
 from subscribers.plans import PlanView, choose_plan, list_plans, plan_named
 from subscribers.roster import SubscriptionView, find_subscription
@@ -39,6 +39,17 @@ class PlanChange:
     until: date | None = None
     reason: str = ""
     source: str = ""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A subscription and what it has: its plan by code, and the last day of it."""
+
+    publication_id: int
+    subscription_id: int
+    subscriber_id: int
+    plan: str
+    until: date | None
 
 
 @dataclass(frozen=True)
@@ -91,24 +102,22 @@ def change_plan(session: Session, subscription_id: int, change: PlanChange, *, b
     plan = plan_named(session, before.publication_id, change.code)
     if (before.plan_id, before.plan_until) == (plan.id, change.until):
         return ChangedPlan(before, before)
+    holder = Holder(before.publication_id, before.id, before.subscriber_id, before.plan, before.plan_until)
+    give(session, [holder], plan, change, by=by, now=now)
+    return ChangedPlan(before, find_subscription(session, subscription_id))
+
+
+def give(  # noqa: PLR0913 - the shape of every use case, with the plan that was found
+    session: Session, holders: Sequence[Holder], plan: PlanView, change: PlanChange, *, by: Actor, now: datetime
+) -> None:
+    """Write a plan and its end to many subscriptions at once, and each change to the ledger of consent.
+
+    The caller holds their rows, and leaves out who has this plan with this end.
+    """
     values = {"plan_id": plan.id, "plan_until": change.until, "noticed_until": None}
-    session.execute(update(Subscription).where(col(Subscription.id) == before.id).values(**values))
-    after = find_subscription(session, subscription_id)
-    detail = detail_of(before.plan, before.plan_until, after.plan, change)
-    record(session, after, Proof(ConsentKind.plan_changed, change.source, detail), by=by, now=now)
-    return ChangedPlan(before, after)
-
-
-def detail_of(plan_before: str, until_before: date | None, plan: str, change: PlanChange) -> dict[str, str]:
-    """Write what the ledger keeps of a change: plans by code, last days as 2027-01-31; empty facts are left out."""
-    detail = {
-        "from": plan_before,
-        "to": plan,
-        "until_before": str(until_before or ""),
-        "until": str(change.until or ""),
-        "reason": change.reason,
-    }
-    return {name: value for name, value in detail.items() if value}
+    ids = [one.subscription_id for one in holders]
+    session.execute(update(Subscription).where(col(Subscription.id).in_(ids)).values(**values))
+    insert_all(session, ConsentEvent, [_event(one, plan, change, by, now) for one in holders])
 
 
 def end_plans(session: Session, publication_id: int, *, today: date, by: Actor, now: datetime) -> list[EndedPlan]:
@@ -127,12 +136,33 @@ def end_plans(session: Session, publication_id: int, *, today: date, by: Actor, 
     for plan, theirs in ((plan, by_plan[plan.id]) for plan in plans if by_plan[plan.id]):
         then = fallback_of(plan, plans)
         ended += [EndedPlan(one.id, locales[one.subscriber_id], plan.name, then.name) for one in theirs]
-        insert_all(session, ConsentEvent, [_ending_event(one, plan, then, by, now) for one in theirs])
-        values = {"plan_id": then.id, "plan_until": None, "noticed_until": None}
-        session.execute(
-            update(Subscription).where(col(Subscription.id).in_([one.id for one in theirs])).values(**values)
-        )
+        holders = [Holder(publication_id, one.id, one.subscriber_id, plan.code, one.plan_until) for one in theirs]
+        give(session, holders, then, PlanChange(then.code, reason="ended"), by=by, now=now)
     return ended
+
+
+def read_last_day(said: str) -> date | None:
+    """Read the last day of a plan as people write it; empty for a plan without an end.
+
+    Raises:
+        RefusedPlan: It is no date.
+    """
+    try:
+        return date.fromisoformat(said) if said else None
+    except ValueError:
+        raise RefusedPlan(f"the plan's last day, {said!r}, is no date; write it as 2027-01-31") from None
+
+
+def coming_last_day(said: str, today: date) -> date | None:
+    """Read the last day of a plan that is given now.
+
+    Raises:
+        RefusedPlan: It is no date, or has passed.
+    """
+    day = read_last_day(said)
+    if day and day < today:
+        raise RefusedPlan(f"the plan's last day, {day}, has passed; name a coming day, or the plan that comes after it")
+    return day
 
 
 def any_over(session: Session, publication_id: int, *, today: date) -> bool:
@@ -201,18 +231,25 @@ def _soon(plans: Sequence[PlanView], today: date) -> ColumnElement[bool]:
     return or_(false(), *soon) & col(Subscription.noticed_until).is_distinct_from(until)
 
 
-def _ending_event(over: Subscription, plan: PlanView, then: PlanView, by: Actor, now: datetime) -> dict[str, object]:
-    change = PlanChange(then.code, reason="ended")
+def _event(holder: Holder, plan: PlanView, change: PlanChange, by: Actor, now: datetime) -> dict[str, object]:
+    """Write what the ledger keeps of a change: plans by code, last days as 2027-01-31; empty facts are left out."""
+    detail = {
+        "from": holder.plan,
+        "to": plan.code,
+        "until_before": str(holder.until or ""),
+        "until": str(change.until or ""),
+        "reason": change.reason,
+    }
     return {
-        "publication_id": over.publication_id,
-        "subscriber_id": over.subscriber_id,
-        "subscription_id": over.id,
-        "plan_id": then.id,
+        "publication_id": holder.publication_id,
+        "subscriber_id": holder.subscriber_id,
+        "subscription_id": holder.subscription_id,
+        "plan_id": plan.id,
         "kind": ConsentKind.plan_changed,
         "at": now,
         "by": str(by),
-        "source": "",
-        "detail": detail_of(plan.code, over.plan_until, then.code, change),
+        "source": change.source,
+        "detail": {name: value for name, value in detail.items() if value},
     }
 
 

@@ -16,6 +16,7 @@ from newsletter.cli import (
     notices,
     plans,
     publication,
+    reader_plans,
     readers,
     rights,
     serving,
@@ -49,6 +50,7 @@ app.add_typer(publication.app, name="publication")
 app.add_typer(plans.app, name="plans")
 app.add_typer(issue.app, name="issue")
 app.add_typer(mailing.app, name="mailing")
+readers.app.command("set-plan")(reader_plans.set_plan)
 readers.app.command("tag")(tags.tag_readers)
 readers.app.command("set")(tags.set_attributes)
 readers.app.add_typer(tags.attributes, name="attributes")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from sqlmodel import Session, col, select
@@ -21,7 +22,7 @@ from newsletter.issues.shelf import Placing, add_source
 from newsletter.providers.base import Provider
 from newsletter.providers.memory import MemoryProvider
 from newsletter.publications import Publication, PublicationForm, add_publication
-from newsletter.rendering.themes import load_theme
+from newsletter.rendering.themes import Theme, load_theme
 from newsletter.signing import LinkSigner
 from subscribers.actors import COMMAND_LINE
 from subscribers.csv_rows import Row
@@ -176,7 +177,13 @@ def make_world(database: Database, provider: Provider, code: str = "weekly") -> 
     with database.writing() as session:
         publication = add_publication(session, code, form, now=clock())
         _plans(session, publication.id)
-    return World(database, publication, Workshop(load_theme(TEMPLATES)), provider, clock)
+    return World(database, publication, Workshop(_shipped_theme()), provider, clock)
+
+
+@cache
+def _shipped_theme() -> Theme:
+    """Load our theme once: that takes longer than all else that a world is made of."""
+    return load_theme(TEMPLATES)
 
 
 def _plans(session: Session, publication_id: int) -> None:

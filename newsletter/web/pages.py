@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -115,8 +116,9 @@ def visit_of(
 Here = Annotated[Visit, Depends(visit_of)]
 
 
+@cache
 def load_pages(templates: Path, *, live: bool) -> Pages:
-    """Load the pages' templates and words; called once, by the composition of the web."""
+    """Load the pages' templates and words, once a process."""
     environment = Environment(
         loader=FileSystemLoader(templates), autoescape=select_autoescape(["html", "j2"]), undefined=StrictUndefined
     )

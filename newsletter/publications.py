@@ -218,12 +218,3 @@ def from_header(publication: Publication) -> str:
 def home_of(publication: Publication) -> Home:
     """Give what a publication adds to filters of its readers."""
     return Home(publication.id, zone_of(publication), publication.locale)
-
-
-def list_id(publication: Publication) -> str:
-    """Write the List-Id header: one name of the list for ever (RFC 2919).
-
-    The phrase is left out, since it would have to be encoded; the site's host stands in ASCII, as headers want it.
-    """
-    host = (urlsplit(publication.site_url).hostname or "").encode("idna").decode()
-    return f"<{publication.code}.{host}>"

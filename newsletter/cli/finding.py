@@ -10,10 +10,10 @@ import typer
 from sqlmodel import Session
 
 from newsletter.cli.console import AsJSON, open_service, print_facts, print_json, say
-from newsletter.cli.forwarded_mail import Clues, clues_in
 from newsletter.cli.proof import moment
 from newsletter.composition import Service
 from newsletter.errors import Refused
+from newsletter.forwarded_mail import Clues, clues_in
 from newsletter.publications import Publication, publication_by_id
 from newsletter.signing import ExpiredToken, ForgedToken, Purpose
 from subscribers.addresses import mask

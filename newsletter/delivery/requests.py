@@ -4,7 +4,7 @@ The last look (DESIGN §4.5): in the transaction that commits ``submitting``, su
 are read once more. Who may no longer be mailed is skipped; whose plan changed moves to that plan's variant.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,8 +17,9 @@ from newsletter.delivery.audience import on_allow_list
 from newsletter.delivery.lifecycle import BatchState, Difference
 from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
 from newsletter.delivery.variants import substitutions_of
+from newsletter.list_headers import list_id, way_out
 from newsletter.providers.base import Message, Recipient
-from newsletter.publications import Publication, list_id
+from newsletter.publications import Publication
 from newsletter.rendering.personalisation import ReaderValues, Substitution, values_by_tag
 from newsletter.signing import LinkSigner, Purpose
 from subscribers.addresses import mask
@@ -160,22 +161,32 @@ def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Le
         html=variant.html,
         text=variant.text,
         recipients=tuple(
-            _recipient(row, substitutions, letterhead.values(row, row.subscription_id, mailing), attempt)
+            _recipient(
+                row,
+                substitutions,
+                letterhead.values(row, row.subscription_id, mailing),
+                headers=way_out(publication, letterhead.unsubscribe_url(row.unsubscribe_id), row.unsubscribe_id),
+                attempt=attempt,
+            )
             for row in look.stays
         ),
         headers={"List-Id": list_id(publication)},
     )
 
 
-def _recipient(row: Row[Any], substitutions: tuple[Substitution, ...], values: ReaderValues, attempt: str) -> Recipient:
+def _recipient(
+    row: Row[Any],
+    substitutions: tuple[Substitution, ...],
+    values: ReaderValues,
+    *,
+    headers: Mapping[str, str],
+    attempt: str,
+) -> Recipient:
     return Recipient(
         address=row.email,
         name=row.name or "",
         # Literal for each reader: SendGrid documents no substitution in headers. Both are needed (RFC 8058).
-        headers={
-            "List-Unsubscribe": f"<{values.unsubscribe_url}>",
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        },
+        headers=headers,
         substitutions=values_by_tag(substitutions, values),
         # Opaque: the delivery's number means nothing without the attempt, and that is random.
         custom_args={"delivery": str(row.delivery_id), "attempt": attempt},

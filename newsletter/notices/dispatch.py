@@ -22,6 +22,7 @@ from sqlmodel import Session
 
 from newsletter.database import Database
 from newsletter.errors import NewsletterError
+from newsletter.list_headers import list_id, way_out
 from newsletter.notices.addressing import Addressee, Gate, addressee_of, lock_reader
 from newsletter.notices.claims import (
     NoticeClaim,
@@ -40,7 +41,7 @@ from newsletter.notices.letters import Stationery, expires_at, letter_for
 from newsletter.notices.rendering import NoticeMail, render_notice
 from newsletter.outbox import CONFIRMING, Notice, NoticeState, purge
 from newsletter.providers.base import CallEnd, Ending, Message, Provider, Recipient
-from newsletter.publications import Publication, list_id, publication_by_id
+from newsletter.publications import Publication, publication_by_id
 from subscribers.actors import Actor, ActorKind
 from subscribers.consent import Proof, record
 from subscribers.consent_models import ConsentKind
@@ -173,8 +174,7 @@ def _message(draft: _Draft, stationery: Stationery, call_id: str) -> Message:
     own: dict[str, str] = {}
     if RULES[draft.notice.kind].is_list_mail:
         headers["List-Id"] = list_id(publication)
-        own["List-Unsubscribe"] = f"<{stationery.unsubscribe_url(reader)}>"
-        own["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        own = way_out(publication, stationery.unsubscribe_url(reader), reader.unsubscribe_id)
     recipient = Recipient(
         address=draft.addressee.address,
         # A name is whatever somebody typed into a form: it does not travel to an address that has not confirmed.

@@ -7,7 +7,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.composition import Service, shipped
 from newsletter.database import is_reachable
-from newsletter.web import archive, confirming, feeds, leaving, plan_hook, preferences, reading, signing_in, signing_up
+from newsletter.web import (
+    archive,
+    confirming,
+    feeds,
+    inbound,
+    leaving,
+    plan_hook,
+    preferences,
+    reading,
+    signing_in,
+    signing_up,
+)
 from newsletter.web.articles import Press
 from newsletter.web.pages import load_pages
 from newsletter.web.throttle import Throttle
@@ -24,7 +35,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.throttle = Throttle()
     app.state.press = Press(service)
     # Signing in before the archive, whose issues' addresses are of the same form.
-    for part in (signing_up, confirming, leaving, preferences, reading, signing_in, archive, feeds, plan_hook):
+    for part in (signing_up, confirming, leaving, preferences, reading, signing_in, archive, feeds, plan_hook, inbound):
         app.include_router(part.router)
     app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"])
     app.add_api_route("/readyz", _readyz, methods=["GET", "HEAD"])

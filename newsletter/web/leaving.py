@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import PlainTextResponse, Response
 from sqlmodel import Session
 
-from newsletter.outbox import NoticeKind, NoticeOrder, cancel, enqueue
+from newsletter.departures import depart
 from newsletter.publications import publication_by_id
 from newsletter.web.forms import read_form
 from newsletter.web.pages import PAGE_HEADERS, Here, Visit
@@ -23,7 +23,6 @@ from subscribers.leaving import (
     LeavingReason,
     can_undo,
     give_reason,
-    leave,
     leave_everything,
     reads_more,
     undo,
@@ -101,23 +100,7 @@ def _act(visit: Visit, session: Session, unsubscribe_id: str, said: Mapping[str,
 
 
 def _leave(visit: Visit, session: Session, unsubscribe_id: str, channel: LeavingChannel) -> bool:
-    """End the subscription, with what waits to be mailed to it; tell whether it was this call that did."""
-    now = visit.now
-    departure = leave(session, unsubscribe_id, channel=channel, by=READER, now=now)
-    if departure is None or not departure.is_new:
-        return False
-    cancel(session, [departure.subscription_id], reason="the reader left", now=now)
-    if channel is LeavingChannel.page:
-        # A mail program's button is silence itself; who came to the page gets the way back in writing, once.
-        goodbye = NoticeOrder(
-            NoticeKind.goodbye,
-            departure.publication_id,
-            departure.subscription_id,
-            visit.service.live,
-            locale=departure.locale,
-        )
-        enqueue(session, goodbye, now=now)
-    return True
+    return depart(session, unsubscribe_id, channel, live=visit.service.live, now=visit.now)
 
 
 def _page(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsletter.cli.forwarded_mail import clues_in
 from newsletter.composition import Service
+from newsletter.forwarded_mail import clues_in
 from newsletter.settings import Settings
 from newsletter.signing import Purpose
 from tests.flows.serving import stored_world

@@ -10,7 +10,7 @@ import binascii
 import html
 import quopri
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -39,15 +39,19 @@ class Clues:
 
 def clues_in(content: bytes) -> Clues:
     """Read the clues out of a mail's file, whatever it is wrapped in; none where it holds no link of ours."""
-    readings = list(_readings(content, DEEPEST))
+    return clues_in_texts(_texts(message_from_bytes(content), DEEPEST))
+
+
+def clues_in_texts(texts: Iterable[str]) -> Clues:
+    """Read the clues out of texts of a mail, each in each of the ways it can be read."""
+    readings = list(_readings(texts))
     ids = dict.fromkeys(one for text in readings for one in _FOREVER.findall(text))
     tokens = dict.fromkeys((kind, token) for text in readings for kind, token in _SIGNED.findall(text))
     return Clues(tuple(ids), tuple(tokens))
 
 
-def _readings(content: bytes, depth: int) -> Iterator[str]:
-    """Give each text of a mail in each of the ways it can be read."""
-    for text in _texts(message_from_bytes(content), depth):
+def _readings(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
         for plain in dict.fromkeys(_unwrapped(text)):
             yield plain
             yield _BROKEN_LINE.sub("", plain)

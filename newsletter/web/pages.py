@@ -98,12 +98,15 @@ class Visit:
         return self.pages.show(self.request, name, status=status, **values)
 
     def say(
-        self, name: str, *, status: int = 200, links: Sequence[tuple[str, str]] = (), **values: str
+        self, name: str, *, status: int = 200, asked: str = "", links: Sequence[tuple[str, str]] = (), **values: str
     ) -> HTMLResponse:
-        """Show a page that only says something: the words ``name`` and ``name_detail``, and links with their words."""
+        """Show a page that only says something: the words ``name`` and ``name_detail``, and links with their words.
+
+        ``asked`` is a question that stands before the links.
+        """
         said = {"heading": self.words[name].format(**values), "sentence": self.words[f"{name}_detail"].format(**values)}
         shown = [{"url": url, "text": self.words[text].format(**values)} for url, text in links]
-        return self.show("message", status=status, links=shown, **said)
+        return self.show("message", status=status, asked=asked, links=shown, **said)
 
 
 def visit_of(

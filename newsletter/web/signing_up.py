@@ -22,6 +22,7 @@ from subscribers.consent_texts import ShownText, find_text, keep_text
 from subscribers.errors import InvalidAddress, RefusedPlan, UnknownPlan
 from subscribers.opt_in import Asked, Asking, FormProof, SignUp, sign_up
 from subscribers.plans import PlanView, list_plans
+from subscribers.typing_slips import suggestion_for
 
 
 router = APIRouter()
@@ -84,7 +85,7 @@ def take_form(visit: Here, code: str, said: Form) -> Response:
         return visit.show("publications", status=404, publications=[])
     if said.get("website"):
         # Only programs see the field. They are told what a person is told.
-        return _sent(visit, code)
+        return _sent(visit, code, said)
     try:
         address = parse_address(said.get("email", ""))
     except InvalidAddress:
@@ -98,7 +99,7 @@ def take_form(visit: Here, code: str, said: Form) -> Response:
         _ask(visit, form, said, address)
     except Refused as refusal:
         return _page(visit, form, said, str(refusal))
-    return _sent(visit, code)
+    return _sent(visit, code, said)
 
 
 class _FullBox(Exception):
@@ -197,6 +198,8 @@ def _page(visit: Visit, form: SignUpForm, said: Mapping[str, str] | None = None,
     )
 
 
-def _sent(visit: Visit, code: str) -> Response:
-    again = (f"/sign-up/{code}", "wrong_address")
-    return visit.say("sent", links=[again])
+def _sent(visit: Visit, code: str, said: Mapping[str, str]) -> Response:
+    """Tell everybody the same; a slip that shows in what was typed is asked about, and nothing is corrected."""
+    suggestion = suggestion_for(said.get("email", ""))
+    asked = visit.words["did_you_mean"].format(suggestion=suggestion) if suggestion else ""
+    return visit.say("sent", links=[(f"/sign-up/{code}", "wrong_address")], asked=asked)

@@ -44,6 +44,16 @@ def ask(site):
     return _ask
 
 
+def test_a_slip_that_shows_is_asked_about_and_never_corrected(site, ask):
+    answer = ask("Neu@gmial.com")
+    assert "Did you mean Neu@gmail.com?" in answer.text
+    assert site.reader("neu@gmial.com").state is SubscriptionState.pending
+    assert "Did you mean" not in ask(NEW).text
+    # Programs are told what a person is told.
+    assert "Did you mean Neu@gmail.com?" in ask("Neu@gmial.com", website="x").text
+    assert "你是不是想写 neu@163.com？" in ask("neu@163.con", headers={"accept-language": "zh"}).text
+
+
 @pytest.fixture
 def end(site):
     """Bring the reader of a standing that is no stranger's."""

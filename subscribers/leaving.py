@@ -179,7 +179,7 @@ def give_reason(session: Session, unsubscribe_id: str, reason: LeavingReason, *,
 
 
 #: The ways out that only the reader's own hand takes, so that the same hand may take them back.
-OWN_CHANNELS = frozenset({LeavingChannel.page, LeavingChannel.one_click})
+OWN_CHANNELS = frozenset({LeavingChannel.page, LeavingChannel.one_click, LeavingChannel.mailto})
 
 
 #: Where there is nothing to leave any more.

@@ -90,6 +90,12 @@ def test_the_header_of_an_issue_tells_mail_programs_the_way_where_there_is_a_mai
     assert site.reader_state(leaver.id) is SubscriptionState.left
 
 
+def test_a_mail_sent_by_mistake_is_taken_back_like_any_departure_of_ones_own(site, leaver):
+    post(site, subject=f"unsubscribe:{leaver.unsubscribe_id}")
+    site.browser.post(f"/u/{leaver.unsubscribe_id}", data={"from": "page", "do": "undo"})
+    assert site.reader_state(leaver.id) is SubscriptionState.confirmed
+
+
 def test_the_subject_outranks_what_is_quoted(site, leaver):
     other = site.reader(addresses(2)[1])
     assert post(site, subject=f"unsubscribe:{leaver.unsubscribe_id}", text=f"/u/{other.unsubscribe_id}") == DONE

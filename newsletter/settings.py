@@ -120,7 +120,9 @@ class Settings(BaseSettings):
     def _is_webhook_secret(cls, value: SecretStr) -> SecretStr:
         for word in _words(value):
             try:
-                key = base64.b64decode(word.removeprefix("whsec_") + "==", validate=True)
+                # With or without its padding, as senders write it; more than is missing would be refused.
+                plain = word.removeprefix("whsec_").rstrip("=")
+                key = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
             except ValueError:
                 key = b""
             if len(key) not in HOOK_SECRET_BYTES:

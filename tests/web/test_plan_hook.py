@@ -178,6 +178,17 @@ def test_without_a_secret_there_is_no_hook(site):
     assert Payments(site.browser).call(PRO).status_code == 404
 
 
+@pytest.mark.parametrize("length", [24, 25, 32, 64])
+@pytest.mark.parametrize("padded", [True, False])
+def test_a_secret_of_any_length_is_taken_with_or_without_its_padding(length, padded):
+    secret = f"whsec_{base64.b64encode(bytes(range(length))).decode()}"
+    said = Settings(_env_file=None, plan_hook_secret=secret if padded else secret.rstrip("="))
+    (used,) = said.plan_hook_secrets
+    at = datetime.now(UTC)
+    headers = {"webhook-id": "m", "webhook-timestamp": str(int(at.timestamp()))}
+    Webhook(used).verify("{}", headers | {"webhook-signature": Webhook(secret).sign("m", at, "{}")})
+
+
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ=", "not base64!", f"{NEW},whsec_x"])
 def test_a_secret_that_is_none_is_refused_at_the_start(secret):
     with pytest.raises(ValidationError, match="whsec_"):

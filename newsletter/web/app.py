@@ -20,7 +20,7 @@ from newsletter.web import (
     signing_up,
 )
 from newsletter.web.articles import Press
-from newsletter.web.pages import load_pages
+from newsletter.web.pages import load_pages, pages_of, service_of, visit_of
 from newsletter.web.throttle import Throttle
 
 
@@ -40,6 +40,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"])
     app.add_api_route("/readyz", _readyz, methods=["GET", "HEAD"])
     app.add_exception_handler(SQLAlchemyError, _try_again)
+    app.add_exception_handler(404, _not_found)
     return app
 
 
@@ -51,6 +52,15 @@ def _healthz(request: Request) -> JSONResponse:
 def _readyz(request: Request) -> JSONResponse:
     """Say that the database answers; the failing case is answered with 503 like everywhere."""
     return JSONResponse({"status": "ready" if is_reachable(request.app.state.service.database) else "not ready"})
+
+
+async def _not_found(request: Request, _: Exception) -> Response:
+    """Show people a page; programs get the plain answer."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return JSONResponse({"detail": "Not Found"}, 404)
+    return visit_of(request, service_of(request), pages_of(request)).say(
+        "not_found", status=404, links=[("/", "to_start")]
+    )
 
 
 def _try_again(request: Request, error: Exception) -> Response:

@@ -112,14 +112,14 @@ def test_the_page_says_what_is_true_before_and_after(browser, link):
         (";;,q=", "要退订"),
     ],
 )
+def test_the_page_speaks_chinese_or_english(browser, link, asked, word):
+    assert word in browser.get(link, headers={"accept-language": asked}).text
+
+
 def test_a_link_that_was_cut_off_leads_to_a_page_for_people(browser):
     answer = browser.get("/u/", headers={"accept": "text/html", "accept-language": "en"})
     assert (answer.status_code, "There is no page here" in answer.text) == (404, True)
     assert browser.get("/u/", headers={"accept": "*/*"}).json() == {"detail": "Not Found"}
-
-
-def test_the_page_speaks_chinese_or_english(browser, link, asked, word):
-    assert word in browser.get(link, headers={"accept-language": asked}).text
 
 
 def test_the_page_holds_no_address_no_script_and_keeps_to_itself(browser, link):

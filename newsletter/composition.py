@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 from pydantic import SecretStr, ValidationError
 
-from newsletter.database import Database, sqlite_warning
+from newsletter.database import Database, make_private, sqlite_warning
 from newsletter.delivery.audience import FreezeTerms
 from newsletter.delivery.claims import Claimant
 from newsletter.delivery.dispatch import Desk
@@ -159,10 +159,15 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def open_database(settings: Settings) -> Database:
     """Open the store, whatever its shape; for `init`, and for everything else through :class:`Service`."""
     if not settings.database_url:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_folder(settings.data_dir)
     if (warning := sqlite_warning()) and settings.resolved_database_url.startswith("sqlite"):
         structlog.get_logger(__name__).warning(warning)
     return Database(settings.resolved_database_url)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the data folder for its owner alone; one that is there keeps what its owner has chosen."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def shipped(folder: str) -> Path:
@@ -178,9 +183,9 @@ def _secrets(settings: Settings, said: SecretStr, name: str) -> tuple[bytes, ...
         return tuple(word.strip().encode() for word in words.split(",") if word.strip())
     file = settings.data_dir / name
     if not file.exists():
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_folder(settings.data_dir)
         made = file.with_suffix(f".{secrets.token_hex(4)}")
-        made.touch(mode=0o600)
+        make_private(made)
         made.write_text(secrets.token_urlsafe(32))
         # A hard link fails where another process was first; then its secret is the one.
         with suppress(FileExistsError):

@@ -81,6 +81,8 @@ class Database:
         self.url = parsed if self.is_sqlite else parsed.set(drivername="postgresql+psycopg")
         self._writer_lock = FairLock()
         if self.is_sqlite:
+            if self.file and self.file.parent.is_dir() and not self.file.exists():
+                make_private(self.file)
             self.writer = _sqlite_engine(self.url.render_as_string(hide_password=False), writes=True)
             self.reader = _sqlite_engine(self.url.render_as_string(hide_password=False), writes=False)
         else:
@@ -114,6 +116,12 @@ class Database:
         """Close every connection."""
         self.writer.dispose()
         self.reader.dispose()
+
+
+def make_private(file: Path) -> None:
+    """Make a file that holds people's data, or take one over, so that its owner alone reads and writes it."""
+    file.touch(mode=0o600)
+    file.chmod(0o600)
 
 
 def sqlite_module() -> ModuleType:

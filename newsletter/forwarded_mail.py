@@ -25,8 +25,11 @@ _LAYERS = 4
 _FOREVER = re.compile(r"/(?:u|preferences)/([A-Za-z0-9_-]{22})")
 _SIGNED = re.compile(r"/(confirm|read|sign-in)/([A-Za-z0-9_.-]{20,200})")
 #: Where a line was broken, maybe within a link; not where a paragraph ends.
-_BROKEN_LINE = re.compile(r"[ \t]*\r?\n[> \t]*(?=[^\s>])")
-_SOFT_LINE_END = re.compile(r"=[ \t]*\r?\n[> \t]*")
+#: Each run of blanks is looked at once, whatever a stranger fills a mail with: this is read from an open address, too.
+_BROKEN_LINE = re.compile(r"(?<![ \t])[ \t]*+\r?\n[> \t]*+(?=[^\s>])")
+_SOFT_LINE_END = re.compile(r"=[ \t]*+\r?\n[> \t]*+")
+#: Longer headers are nobody's; decoding them takes time that grows with the square of their length.
+_LONGEST_HEADER = 2_000
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,11 @@ class Clues:
 
 def clues_in(content: bytes) -> Clues:
     """Read the clues out of a mail's file, whatever it is wrapped in; none where it holds no link of ours."""
-    return clues_in_texts(_texts(message_from_bytes(content), DEEPEST))
+    try:
+        return clues_in_texts(_texts(message_from_bytes(content), DEEPEST))
+    except RecursionError:
+        # Parts in parts in parts, as no mail program nests them: read as the text that it is.
+        return clues_in_texts([content.decode("latin-1")])
 
 
 def clues_in_texts(texts: Iterable[str]) -> Clues:
@@ -60,7 +67,7 @@ def _readings(texts: Iterable[str]) -> Iterator[str]:
 def _texts(mail: Message, depth: int) -> Iterator[str]:
     """Give the headers and text of every part, attached mails included."""
     for part in mail.walk():
-        yield from (_header(value) for _, value in part.raw_items())
+        yield from (header_text(value) for _, value in part.raw_items())
         content = part.get_payload(decode=True)
         if not isinstance(content, bytes):
             continue
@@ -70,8 +77,9 @@ def _texts(mail: Message, depth: int) -> Iterator[str]:
             yield from _texts(message_from_bytes(inner), depth - 1)
 
 
-def _header(value: object) -> str:
-    text = str(value)
+def header_text(value: object) -> str:
+    """Give a header as it stands, and decoded where it is encoded."""
+    text = str(value)[:_LONGEST_HEADER]
     try:
         return f"{text}\n{make_header(decode_header(text))}"
     except (LookupError, ValueError, UnicodeError):

@@ -217,6 +217,13 @@ def cancel(session: Session, subscription_ids: Sequence[int], *, reason: str, no
     return rows_changed(session.execute(update(Notice).where(theirs, _in(NoticeState.waiting)).values(**gone)))
 
 
+def ordered_since(session: Session, kind: NoticeKind, subscription_id: int, *, since: datetime) -> bool:
+    """Tell whether a notice of a kind was ordered for a subscription since then, unless it certainly left nowhere."""
+    mine = (col(Notice.subscription_id) == subscription_id) & (col(Notice.kind) == kind)
+    counted = mine & col(Notice.state).not_in((NoticeState.refused, NoticeState.dropped))
+    return session.exec(select(Notice.id).where(counted, col(Notice.created_at) > since).limit(1)).first() is not None
+
+
 def purge(session: Session, *, now: datetime) -> int:
     """Delete what ended more than 90 days ago; tell how many these were."""
     old = col(Notice.state).in_(ENDED) & (col(Notice.ended_at) < now - KEPT_FOR)

@@ -5,19 +5,20 @@ once it comes, the first that was carried out is the answer to all. What could n
 that it works when its reader is there.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import JSON, Column, String, delete
 from sqlmodel import Field, Session, SQLModel, col
 
 from newsletter.errors import Refused
-from newsletter.publications import publication_named
+from newsletter.publications import publication_named, zone_of
 from subscribers.actors import Actor, ActorKind
 from subscribers.bulk import insert_missing, rows_changed
 from subscribers.errors import UnknownSubscriber
-from subscribers.plan_changes import PlanChange, change_plan
+from subscribers.plan_changes import PlanChange, change_plan, coming_last_day
 from subscribers.roster import SubscriptionView, find_by_address, find_subscription
 
 
@@ -44,14 +45,14 @@ class PlanOrder:
     Attributes:
         reader: An address, or the number of a subscription.
         plan: The plan's code.
-        until: Its last day, in the publication's zone; without one it has no end.
+        until: Its last day, in the publication's zone, as 2027-01-31; without one it has no end.
         publication: The publication's code; without one the only publication.
         reference: What the sender calls it, such as an order's number; kept in the ledger, and never an address.
     """
 
     reader: str | int
     plan: str
-    until: date | None = None
+    until: str | None = None
     publication: str | None = None
     reference: str = ""
 
@@ -65,9 +66,12 @@ def take(session: Session, call_id: str, order: PlanOrder, *, now: datetime) -> 
         NotFound: There is no such publication.
         UnknownSubscriber: Nobody of this address or number is in the publication.
         UnknownPlan: The publication has no such plan.
+        RefusedPlan: The last day is no date or has passed, or the plan can have no end.
         InvalidAddress: The reader is no address.
         Refused: The reference holds what a ledger that outlives erasure must not keep.
     """
+    # Its sender chose the id, and may have put an address into it: what is kept of it names nobody.
+    call_id = hashlib.sha256(call_id.encode()).hexdigest()
     before = session.get(PlanCall, call_id)
     if before:
         return before.answer
@@ -91,7 +95,8 @@ def purge_calls(session: Session, *, now: datetime) -> int:
 def _change(session: Session, order: PlanOrder, now: datetime) -> dict[str, str | int | None]:
     publication = publication_named(session, order.publication)
     reader = _reader(session, publication.id, order.reader)
-    change = PlanChange(order.plan, order.until, order.reference, "plan hook")
+    until = coming_last_day(order.until or "", now.astimezone(zone_of(publication)).date())
+    change = PlanChange(order.plan, until, order.reference, "plan hook")
     changed = change_plan(session, reader.id, change, by=PAYMENTS, now=now)
     return {
         "status": "changed" if changed.is_new else "unchanged",

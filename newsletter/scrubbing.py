@@ -33,7 +33,9 @@ def scrub(
         return False
     if database.file is None or not _holds(database.file, words):
         return True
-    return _rewrite(database, patience_ms) and _checkpoint(database, patience_ms)
+    # Found once more after that, it stands in some row after all: nobody must be told that it is gone.
+    rewritten = _rewrite(database, patience_ms) and _checkpoint(database, patience_ms)
+    return rewritten and not _holds(database.file, words)
 
 
 def _checkpoint(database: Database, patience_ms: int) -> bool:

@@ -21,6 +21,7 @@ class Purpose(StrEnum):
 
     confirm = "confirm"
     change_address = "change_address"
+    take_back = "take_back"
     read = "read"
     sign_in = "sign_in"
     reading_session = "reading_session"
@@ -30,6 +31,8 @@ class Purpose(StrEnum):
 LIFETIMES = {
     Purpose.confirm: timedelta(days=7),
     Purpose.change_address: timedelta(days=7),
+    # Long enough to come back from a holiday to; a mailbox that its owner gave up is with somebody else one day.
+    Purpose.take_back: timedelta(days=14),
     Purpose.read: timedelta(days=90),
     Purpose.sign_in: timedelta(days=1),
     Purpose.reading_session: timedelta(days=30),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
+from email_validator.rfc_constants import CASE_INSENSITIVE_MAILBOX_NAMES
 
 from subscribers.errors import InvalidAddress
 
@@ -43,6 +44,15 @@ _ROLES = frozenset(
         "webmaster",
     }
 )
+
+
+#: Whatever could be read as one, by people or programs.
+_ANY_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:=@]++@(?=[^\s<>()\[\]\"',;:=])")
+
+
+def without_addresses(text: str) -> str:
+    """Take the local part of every address out of a text that is kept where erasure does not reach."""
+    return _ANY_ADDRESS.sub("…@", text)
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,10 @@ def _plain(typed: str) -> str:
     is not as plain as this is left to it altogether; a test holds the two against each other.
     """
     plain = _PLAIN.fullmatch(typed)
-    if not plain or len(plain[1]) > MAX_LOCAL or len(typed) > MAX_PLAIN or not (domain := _plain_domain(plain[2])):
+    if not plain or len(plain[1]) > MAX_LOCAL or len(typed) > MAX_PLAIN:
+        return ""
+    # The validator writes the names of mailboxes of a domain's own (RFC 2142) in lower case.
+    if plain[1].lower() in CASE_INSENSITIVE_MAILBOX_NAMES or not (domain := _plain_domain(plain[2])):
         return ""
     return f"{plain[1]}@{domain}"
 

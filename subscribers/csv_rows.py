@@ -9,16 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import TextIOWrapper
+from itertools import islice
 from typing import IO
 
 from subscribers.columns import ALIASES, find_columns, folded, full_name
-from subscribers.dialects import OURS, Dialect, There, recognise
+from subscribers.dialects import OURS, Dialect, There, recognise, undecidable
 from subscribers.encodings import detect_encoding
 from subscribers.errors import UnreadableFile
 from subscribers.formulas import restored
 
 
 DELIMITERS = (",", ";", "\t")
+#: A cell of the header may hold line breaks; of a file whose first quote is never closed no more than this is read.
+HEADER_LINES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,16 @@ def examine(stream: IO[bytes], manner: Manner = PLAIN) -> Layout:
     """
     encoding = detect_encoding(stream)
     with _text(stream, encoding) as text:
-        first_line = next((line for line in text if line.strip()), "")
-    if not first_line:
+        beginning = list(islice((line for line in text if line.strip()), HEADER_LINES))
+    if not beginning:
         raise UnreadableFile("the file is empty: add a first line that names the columns, such as: email,name,plan")
-    delimiter, columns = _split_header(first_line, manner.mapping)
+    delimiter, columns = _split_header(beginning, manner.mapping)
     dialect = recognise(columns, manner.file_name)
+    if dialect is None and not manner.mapping and (column := undecidable(columns)):
+        raise UnreadableFile(
+            f"the column {column!r} seems to say who has left, and nobody can tell how: take those rows out and the "
+            "column away; where it says something else, name the columns that count with --map email=…"
+        )
     positions = find_columns(columns, manner.mapping, dialect.columns if dialect else {})
     with _text(stream, encoding) as text:
         row_count = sum(1 for _ in _records(text, delimiter)) - 1
@@ -158,15 +166,31 @@ def _records(text: TextIOWrapper, delimiter: str) -> Iterator[tuple[int, list[st
                 yield begins, cells
             begins = reader.line_num + 1
     except csv.Error as error:
-        raise UnreadableFile(f"a double quote is opened and not closed as CSV wants it ({error})", begins) from None
+        raise UnreadableFile(_complaint(error), begins) from None
 
 
-def _split_header(line: str, mapping: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """Split a header by the delimiter that shows a column of addresses, else by the one that splits it most."""
-    splits = {
-        delimiter: tuple(cell.strip() for cell in next(csv.reader([line], delimiter=delimiter)))
-        for delimiter in DELIMITERS
-    }
+def _complaint(error: csv.Error) -> str:
+    """Say what is wrong with a record that the parser gave up."""
+    if "limit" in str(error):
+        return (
+            f"a cell is longer than {csv.field_size_limit():,} characters: shorten it, or close the double quote "
+            "that it begins with"
+        )
+    return f"a double quote is opened and not closed as CSV wants it ({error})"
+
+
+def _split_header(beginning: Sequence[str], mapping: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Split a header by the delimiter that shows a column of addresses, else by the one that splits it most.
+
+    A cell of it may hold line breaks, in double quotes.
+    """
+    try:
+        splits = {
+            delimiter: tuple(" ".join(cell.split()) for cell in next(csv.reader(beginning, delimiter=delimiter)))
+            for delimiter in DELIMITERS
+        }
+    except csv.Error as error:
+        raise UnreadableFile(_complaint(error), 1) from None
     wanted = {folded(mapping["email"])} if "email" in mapping else ALIASES["email"]
     for delimiter, columns in splits.items():
         if any(folded(column) in wanted for column in columns):

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from subscribers.columns import folded
-from subscribers.exporting import COLUMNS
 from subscribers.names import clean_name
 
 
@@ -71,6 +70,32 @@ class Dialect:
         return next((cells[column] for column in self.addresses if cells.get(column)), "")
 
 
+#: What lists call the column that says who has left, as ``folded`` writes it: read as a plain list, such a file would
+#: bring them all back.
+_SAYS_WHO_LEFT = frozenset(
+    {
+        *("state", "status", "subscribed", "unsubscribed", "unsubscribedat", "optout", "optin", "subscriptionstatus"),
+        *(
+            "subscriptionstate",
+            "active",
+            "emailstatus",
+            "bounced",
+            "状态",
+            "订阅状态",
+            "退订",
+            "是否退订",
+            "退订时间",
+            "是否订阅",
+        ),
+    }
+)
+
+
+def undecidable(columns: Sequence[str]) -> str:
+    """Name the column of a plain list that seems to say who is no reader any more; empty where there is none."""
+    return next((column for column in columns if folded(column) in _SAYS_WHO_LEFT), "")
+
+
 def recognise(columns: Sequence[str], file_name: str = "") -> Dialect | None:
     """Tell by its header and name whose export a file is; nothing where it is a plain list."""
     names = {folded(column) for column in columns}
@@ -118,6 +143,8 @@ def _at_sendgrid(_: Mapping[str, str], file_name: str) -> There:
 
 
 def _here(cells: Mapping[str, str], _: str) -> There:
+    if cells.get("suppressed", ""):
+        return There.blocked
     known = {"confirmed": There.reader, "pending": There.pending, "left": There.unsubscribed}
     return known.get(cells.get("state", "").casefold(), There.lapsed)
 
@@ -148,7 +175,7 @@ MAILCHIMP = Dialect(
 
 LISTMONK = Dialect(
     service="listmonk",
-    signs=(frozenset({"uuid", "attributes"}), frozenset({"attributes", "status"})),
+    signs=(frozenset({"uuid", "attributes"}), frozenset({"attributes", "status"}), frozenset({"uuid", "status"})),
     columns={"status": frozenset({"status"}), "created": frozenset({"createdat"})},
     proofs={"opted_in": "created"},
     addresses=(),
@@ -171,8 +198,12 @@ SENDGRID = Dialect(
 
 OURS = Dialect(
     service="newsletter",
-    signs=(frozenset(folded(column) for column in COLUMNS),),
-    columns={"state": frozenset({"state"}), "locale": frozenset({"locale"}), "joined": frozenset({"joined"})},
+    signs=(
+        frozenset({"email", "plan", "state"}),
+        frozenset({"planuntil", "state"}),
+        frozenset({"email", "suppressed"}),
+    ),
+    columns={name: frozenset({name}) for name in ("state", "suppressed", "locale", "joined")},
     proofs={"opted_in": "joined"},
     addresses=(),
     judge=_here,

@@ -13,9 +13,21 @@ from subscribers.errors import UnreadableFile
 
 
 BLOCK = 1 << 20
-#: How much of the Chinese text must be of the everyday characters, in percent. Real text has nearly all; Big5,
-#: Shift-JIS and Latin text that happens to be decodable as GB18030 has far less.
+#: How much of the Chinese text must be of the everyday characters, in percent: those of GB 2312's first level, which
+#: stand in the order of their sound. Real text has nearly all; Big5, Shift-JIS, Cyrillic and Latin text that happens to
+#: be decodable as GB18030 has far less.
 _EVERYDAY = 75
+_FIRST_LEVEL = (b"\xb0", b"\xd7")
+#: Sounds from about S on, which every Chinese text has (shi, wang, zhang); Korean (EUC-KR) reads as the others alone.
+_LATE = b"\xc9"
+#: Punctuation and full-width forms, which say nothing of the language.
+_MARKS = frozenset({b"\xa1", b"\xa2", b"\xa3"})
+#: Japanese (EUC-JP) has its kana where GB 2312 has them.
+_KANA = frozenset({b"\xa4", b"\xa5"})
+#: Percent of the text; asked for, or allowed.
+_SOME = 5
+#: Fewer characters than this prove nothing by what is not among them.
+_ENOUGH = 12
 
 
 def detect_encoding(stream: IO[bytes]) -> str:
@@ -65,15 +77,23 @@ def _first_fault(stream: IO[bytes], encoding: str) -> _Fault | None:
 
 
 def _is_everyday_chinese(stream: IO[bytes]) -> bool:
-    """Tell whether most of the text beyond ASCII is of GB 2312, which holds what people write every day."""
+    """Tell whether the text beyond ASCII is Chinese as people write it, by where its characters stand in GB 2312."""
     decoder = codecs.getincrementaldecoder("gb18030")()
-    beyond = everyday = 0
+    beyond = first_level = late = kana = marks = 0
     for block in _blocks(stream):
-        text = decoder.decode(block)
-        plain = len(text.encode("ascii", "ignore"))
-        beyond += len(text) - plain
-        everyday += (len(text.encode("gb2312", "ignore")) - plain) // 2
-    return everyday * 100 >= beyond * _EVERYDAY
+        for character in decoder.decode(block):
+            if character < "\x80":
+                continue
+            beyond += 1
+            row = character.encode("gb2312", "ignore")[:1]
+            first_level += _FIRST_LEVEL[0] <= row <= _FIRST_LEVEL[1]
+            late += _LATE <= row <= _FIRST_LEVEL[1]
+            kana += row in _KANA
+            marks += row in _MARKS
+    hanzi = beyond - marks
+    if first_level * 100 < hanzi * _EVERYDAY or kana * 100 > beyond * _SOME:
+        return False
+    return hanzi < _ENOUGH or late * 100 >= hanzi * _SOME
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:

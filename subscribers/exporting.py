@@ -1,20 +1,24 @@
 """Exporting: a publication's readers as rows of a CSV file that spreadsheets show and ``importing`` reads back.
 
-Tombstones of the erased have no address and are left out. Who left stands in the file with that state: importing it
-elsewhere must be able to tell them from readers.
+Tombstones of the erased have no address and are left out. Who left stands in the file with that state, and who must not
+be mailed with that word: importing it elsewhere must be able to tell them from readers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 from sqlalchemy import ColumnElement
-from sqlmodel import Session
+from sqlalchemy.orm import Mapped
+from sqlmodel import Session, col, select
 
 from subscribers.formulas import neutralised
+from subscribers.models import Subscriber
 from subscribers.roster import SubscriptionView, list_subscriptions
+from subscribers.suppression import is_suppressed
 
 
-COLUMNS = ("email", "name", "plan", "plan_until", "state", "locale", "joined")
+COLUMNS = ("email", "name", "plan", "plan_until", "state", "suppressed", "locale", "joined")
 #: Rows read at a time, so that memory stays flat.
 PAGE = 1000
 
@@ -28,13 +32,23 @@ def export_rows(
     """
     after = 0
     while page := list_subscriptions(session, publication_id, where=where, after=after, limit=PAGE):
-        yield from (_cells(view) for view in page if view.email)
+        held = _suppressed(session, publication_id, page)
+        yield from (_cells(view, suppressed=view.subscriber_id in held) for view in page if view.email)
         after = page[-1].id
 
 
-def _cells(view: SubscriptionView) -> tuple[str, ...]:
+def _suppressed(session: Session, publication_id: int, page: Sequence[SubscriptionView]) -> set[int]:
+    """Tell who of a page is mailed nothing, whatever the state says."""
+    mine = col(Subscriber.id).in_([view.subscriber_id for view in page])
+    held = is_suppressed(publication_id, cast("Mapped[int]", col(Subscriber.id)))
+    return set(session.exec(select(Subscriber.id).where(mine, held)))
+
+
+def _cells(view: SubscriptionView, *, suppressed: bool) -> tuple[str, ...]:
     joined = _utc(view.confirmed_at or view.created_at)
-    plain = (view.email, view.name, view.plan, str(view.plan_until or ""), str(view.state), view.locale, joined)
+    plan, until = view.plan, str(view.plan_until or "")
+    held = "suppressed" if suppressed else ""
+    plain = (view.email, view.name, plan, until, str(view.state), held, view.locale, joined)
     return tuple(neutralised(cell) for cell in plain)
 
 

@@ -7,7 +7,7 @@ database. A condition is a field, a comparison, and one value or several with co
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -44,6 +44,7 @@ _CONDITION = re.compile(r"([^=<>!]*)(>=|<=|!=|<|>|=)(.*)", re.DOTALL)
 _CODE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _LOCALE = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 _TAG = re.compile(r"[^\s,\"'\\]{1,60}")
+EARLIEST, LATEST = date(1900, 1, 1), date(9998, 12, 31)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 #: As much as an attribute holds.
 MAX_VALUE = 200
@@ -98,12 +99,27 @@ def parse_filter(text: str | Iterable[str]) -> Filter:
     return Filter(tuple(sorted(conditions, key=str)))
 
 
+def said_filter(texts: Sequence[str]) -> Filter:
+    """Read a filter that somebody has just said: of a text without a condition nobody knows what it was to mean.
+
+    Raises:
+        RefusedFilter: A text is empty, or a condition cannot be read.
+    """
+    if any(not text.strip() for text in texts):
+        raise RefusedFilter(
+            f"an empty filter names nobody: leave it out to mean everybody, or write {EXAMPLES['plan']}"
+        )
+    return parse_filter(texts)
+
+
 def read_date(written: str) -> date | None:
     """Read a date as 2026-11-23, and in no other way; nothing where it is none."""
     try:
-        return date.fromisoformat(written) if _DATE.fullmatch(written) else None
+        read = date.fromisoformat(written) if _DATE.fullmatch(written) else None
     except ValueError:
         return None
+    # Beyond, the moments at which such days begin somewhere cannot be told.
+    return read if read and EARLIEST <= read <= LATEST else None
 
 
 def clean_tag(written: str) -> str:

@@ -8,9 +8,10 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
-from subscribers.addresses import Address, is_role, parse_address
+from subscribers.addresses import Address, is_role, parse_address, without_addresses
 from subscribers.client_evidence import ClientEvidence
 from subscribers.consent import NO_EVIDENCE, Evidence
 from subscribers.csv_rows import Row
@@ -20,7 +21,7 @@ from subscribers.enrolment import Newcomer, Standing
 from subscribers.errors import InvalidAddress, MissingConsent, RefusedPlan, UnknownPlan
 from subscribers.models import SubscriptionState
 from subscribers.names import clean_name
-from subscribers.plan_changes import read_last_day
+from subscribers.plan_changes import coming_last_day, read_last_day, require_end
 from subscribers.plans import PlanView, choose_plan
 from subscribers.typing_slips import suggestion_for
 
@@ -81,9 +82,10 @@ class ImportTerms:
         locale: The readers' language, where their rows name none; empty for the publication's.
         confirmed: Whether the consent covers mailing at once; else the readers stay pending.
         kept: How much is kept of the IP addresses that a file proves consent with.
+        today: The day in the publication's zone, so that plans whose last day has passed are refused.
 
     Raises:
-        MissingConsent: No basis of consent is given.
+        MissingConsent: No basis of consent is given, or it holds an address.
     """
 
     publication_id: int
@@ -93,11 +95,14 @@ class ImportTerms:
     locale: str = ""
     confirmed: bool = True
     kept: ClientEvidence = ClientEvidence.truncated
+    today: date | None = None
     run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __post_init__(self) -> None:
         if not self.consent_basis.strip():
             raise MissingConsent
+        if without_addresses(self.consent_basis) != self.consent_basis:
+            raise MissingConsent("the basis of consent holds an address, and is kept for ever: say it without")
 
     @property
     def source(self) -> str:
@@ -144,12 +149,18 @@ def _newcomer(row: Row, plans: Sequence[PlanView], terms: ImportTerms) -> Newcom
     Raises:
         InvalidAddress: No mail can reach the address.
         UnknownPlan: The publication has no such plan.
-        RefusedPlan: The plan's last day is no date.
+        RefusedPlan: The plan's last day is no date or has passed, or the plan can have no end.
     """
     address = parse_address(row.email)
     plan = choose_plan(plans, row.plan or terms.plan)
-    until = read_last_day(row.plan_until)
-    proof = {"basis": terms.consent_basis.strip(), "file": terms.file_name, "row": str(row.line), **row.proof}
+    until = coming_last_day(row.plan_until, terms.today) if terms.today else read_last_day(row.plan_until)
+    require_end(plan, until, plans)
+    proof = {
+        "basis": terms.consent_basis.strip(),
+        "file": without_addresses(terms.file_name),
+        "row": str(row.line),
+        **row.proof,
+    }
     proof |= {"until": str(until)} if until else {}
     ip = terms.kept.ip(row.ip) if row.ip else ""
     return Newcomer(address, plan.id, clean_name(row.name), proof, Evidence(ip=ip) if ip else NO_EVIDENCE, until)

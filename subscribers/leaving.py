@@ -4,6 +4,7 @@ Leaving ends the one subscription that the id names, and needs no suppression: t
 sign-up, and may stay in other publications. What must never be mailed again is ``suppression``.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -96,6 +97,8 @@ def leave_everything(
 ) -> Departure | None:
     """End all that a person reads here, and keep the address from being imported into anything else.
 
+    Where a pepper is lost the address cannot be kept from imports; all that the person reads ends nevertheless.
+
     Returns:
         What was done to the subscription that the id names, or nothing where the id is unknown.
     """
@@ -105,7 +108,8 @@ def leave_everything(
         _end(session, other, LeavingChannel.page, by=by, now=now)
     if view.email:
         order = SuppressionOrder(view.email, SuppressionReason.unsubscribed, origin="left everything")
-        add(session, order, hasher=hasher, by=by, now=now)
+        with suppress(OtherPepper, NewPepper):
+            add(session, order, hasher=hasher, by=by, now=now)
     return _end(session, view, LeavingChannel.page, by=by, now=now)
 
 
@@ -137,7 +141,10 @@ def can_undo(session: Session, view: SubscriptionView, *, hasher: AddressHasher,
     """Tell whether a reader may take the last departure back with one click: an own one, of the last 24 hours."""
     if view.state is not SubscriptionState.left or not view.email or not view.left_at:
         return False
-    if now - view.left_at > UNDO_WITHIN or _last_departure(session, view.id).source not in OWN_CHANNELS:
+    last = _last_departure(session, view.id)
+    # Who had only asked has lost nothing by leaving that signing up again would not give.
+    was_reading = last.detail.get("from") == SubscriptionState.confirmed
+    if now - view.left_at > UNDO_WITHIN or last.source not in OWN_CHANNELS or not was_reading:
         return False
     try:
         reasons = reasons_against(session, view.publication_id, view.email, hasher=hasher)
@@ -158,12 +165,11 @@ def undo(
     view = find_by_unsubscribe_id(session, unsubscribe_id)
     if view is None or not can_undo(session, view, hasher=hasher, now=now):
         return None
-    before = SubscriptionState(_last_departure(session, view.id).detail["from"])
     left = (col(Subscription.id) == view.id) & (col(Subscription.state) == SubscriptionState.left)
-    values = {"state": before, "left_at": None}
+    values = {"state": SubscriptionState.confirmed, "left_at": None}
     if rows_changed(session.execute(update(Subscription).where(left).values(**values))):
         lift_own(session, view.publication_id, view.email, READER_CAN_LIFT, hasher=hasher, by=by, now=now)
-        record(session, view, Proof(ConsentKind.returned, "page", {"to": before}), by=by, now=now)
+        record(session, view, Proof(ConsentKind.returned, "page", {"to": "confirmed"}), by=by, now=now)
     return find_subscription(session, view.id)
 
 

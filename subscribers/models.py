@@ -31,6 +31,8 @@ class SuppressionReason(StrEnum):
     imported = "imported"
     invalid = "invalid"
     erased = "erased"
+    #: Its owner reads at another address now.
+    moved = "moved"
 
 
 class AttributeKind(StrEnum):

@@ -6,7 +6,7 @@ lifted by it at all. What the asker is told never depends on what was known.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -20,14 +20,21 @@ from subscribers.consent_models import ConsentKind, OptIn, OptInKind
 from subscribers.enrolment import EnrolmentTerms, Newcomer, enrol, standings
 from subscribers.errors import RefusedPlan
 from subscribers.hashing import AddressHasher
-from subscribers.models import Subscription, SubscriptionState, SuppressionReason
+from subscribers.models import Subscriber, Subscription, SubscriptionState, SuppressionReason
 from subscribers.plans import PlanView, list_plans, plan_named
 from subscribers.roster import SubscriptionView, find_subscription
 from subscribers.suppression import lift_own
 
 
 #: What a reader's own confirmed opt-in lifts: wishes of the reader's, and a mailbox that has proven to work.
-READER_CAN_LIFT = frozenset({SuppressionReason.unsubscribed, SuppressionReason.erased, SuppressionReason.soft_bounces})
+READER_CAN_LIFT = frozenset(
+    {
+        SuppressionReason.unsubscribed,
+        SuppressionReason.erased,
+        SuppressionReason.soft_bounces,
+        SuppressionReason.moved,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -129,9 +136,12 @@ def sign_up(session: Session, request: SignUp, *, hasher: AddressHasher, by: Act
         subscription_id = enrolled[key]
     else:
         subscription_id = standing.subscription_id
-        if find_subscription(session, subscription_id).state is SubscriptionState.confirmed:
+        view = find_subscription(session, subscription_id)
+        # Who reads and gets nothing, since the mailbox failed for a while, proves by the click that it works.
+        if view.state is SubscriptionState.confirmed and not standing.suppressed:
             return Asked(Asking.already, subscription_id)
-        _ask_again(session, subscription_id, request, by=by, now=now)
+        # The proof is of what the form showed, which may be another plan than the one of before.
+        _ask_again(session, replace(view, plan_id=plan.id), request, by=by, now=now)
     return Asked(Asking.confirm, subscription_id, _open(session, subscription_id, plan, request.locale, now=now))
 
 
@@ -156,6 +166,10 @@ def confirm(session: Session, click: Click, *, hasher: AddressHasher, by: Actor,
         # The end belonged to the plan before.
         values |= {"plan_until": None, "noticed_until": None}
     session.execute(update(Subscription).where(col(Subscription.id) == view.id).values(**values))
+    if found.locale:
+        # The language in which the person has just read and pressed.
+        mine = col(Subscriber.id) == view.subscriber_id
+        session.execute(update(Subscriber).where(mine).values(locale=found.locale))
     lift_own(session, view.publication_id, view.email, READER_CAN_LIFT, hasher=hasher, by=by, now=now)
     after = find_subscription(session, view.id)
     detail = {"from": str(view.state), "request": str(found.id)}
@@ -187,12 +201,17 @@ def locked(session: Session, opt_in_id: int, kind: OptInKind) -> OptIn | None:
     return found
 
 
-def _without_acting(session: Session, found: OptIn, view: SubscriptionView, hasher: AddressHasher) -> Answer | None:
-    """Give the answer to a click that changes nothing; none where it may act."""
+def settled_answer(found: OptIn, view: SubscriptionView) -> Answer | None:
+    """Tell what is true of a request that no click can change any more; nothing while it is open."""
     if found.confirmed_at:
         return Answer.already if view.state is SubscriptionState.confirmed else Answer.ended
-    if found.closed_at or not view.email:
-        return Answer.ended
+    return Answer.ended if found.closed_at or not view.email else None
+
+
+def _without_acting(session: Session, found: OptIn, view: SubscriptionView, hasher: AddressHasher) -> Answer | None:
+    """Give the answer to a click that changes nothing; none where it may act."""
+    if answer := settled_answer(found, view):
+        return answer
     key = view.email.casefold()
     reasons = standings(session, view.publication_id, [key], hasher=hasher)[key].suppressed
     return Answer.suppressed if set(reasons) - READER_CAN_LIFT else None
@@ -206,11 +225,11 @@ def _plan_on_confirming(plans: Sequence[PlanView], view: SubscriptionView, found
     return found.plan_id if found.plan_id in public else plans[0].id
 
 
-def _ask_again(session: Session, subscription_id: int, request: SignUp, *, by: Actor, now: datetime) -> None:
+def _ask_again(session: Session, shown: SubscriptionView, request: SignUp, *, by: Actor, now: datetime) -> None:
     """Record that somebody asked once more; who lapsed waits again, who left stays out until the click."""
     lapsed = col(Subscription.state) == SubscriptionState.lapsed
     waiting = col(Subscription.state).in_((SubscriptionState.pending, SubscriptionState.lapsed))
-    mine = col(Subscription.id) == subscription_id
+    mine = col(Subscription.id) == shown.id
     session.execute(update(Subscription).where(mine, waiting).values(asked_at=now))
     session.execute(update(Subscription).where(mine, lapsed).values(state=SubscriptionState.pending))
     proof = Proof(
@@ -221,7 +240,7 @@ def _ask_again(session: Session, subscription_id: int, request: SignUp, *, by: A
         locale=request.locale,
         evidence=request.proof.evidence,
     )
-    record(session, find_subscription(session, subscription_id), proof, by=by, now=now)
+    record(session, shown, proof, by=by, now=now)
 
 
 def _open(session: Session, subscription_id: int, plan: PlanView, locale: str, *, now: datetime) -> int:

@@ -95,11 +95,13 @@ def change_plan(session: Session, subscription_id: int, change: PlanChange, *, b
     Raises:
         UnknownSubscriber: There is no such subscription.
         UnknownPlan: The publication has no such plan.
+        RefusedPlan: The plan can have no end.
     """
     # Two changes at once: the second waits, and starts from what the first has written.
     session.execute(select(Subscription.id).where(Subscription.id == subscription_id).with_for_update())
     before = find_subscription(session, subscription_id)
     plan = plan_named(session, before.publication_id, change.code)
+    require_end(plan, change.until, list_plans(session, before.publication_id))
     if (before.plan_id, before.plan_until) == (plan.id, change.until):
         return ChangedPlan(before, before)
     holder = Holder(before.publication_id, before.id, before.subscriber_id, before.plan, before.plan_until)
@@ -163,6 +165,18 @@ def coming_last_day(said: str, today: date) -> date | None:
     if day and day < today:
         raise RefusedPlan(f"the plan's last day, {day}, has passed; name a coming day, or the plan that comes after it")
     return day
+
+
+def require_end(plan: PlanView, until: date | None, plans: Sequence[PlanView]) -> None:
+    """Refuse an end to a plan that nothing comes after.
+
+    Raises:
+        RefusedPlan: The plan would fall back to itself.
+    """
+    if until and fallback_of(plan, plans).id == plan.id:
+        raise RefusedPlan(
+            f"plan {plan.code!r} has no end, since nothing comes after it: leave the last day out, or name its fallback"
+        )
 
 
 def any_over(session: Session, publication_id: int, *, today: date) -> bool:

@@ -16,7 +16,7 @@ from subscribers.addresses import parse_address
 from subscribers.csv_rows import Row
 from subscribers.errors import InvalidAddress, RefusedPlan, UnknownPlan
 from subscribers.models import Subscriber, Subscription
-from subscribers.plan_changes import Holder, PlanChange, coming_last_day, give
+from subscribers.plan_changes import Holder, PlanChange, coming_last_day, give, require_end
 from subscribers.plans import PlanView, choose_plan, list_plans
 from subscribers.roster import are_of
 from subscribers.seen_lines import SeenLines
@@ -128,8 +128,10 @@ def _read(row: Row, plans: Sequence[PlanView], today: date) -> _Gift | PlanAccou
     if not row.plan:
         return PlanAccount(row.line, PlanOutcome.unknown_plan, row.email, "the row names no plan")
     try:
-        key = parse_address(row.email).key
-        return _Gift(key, choose_plan(plans, row.plan), coming_last_day(row.plan_until, today))
+        key, plan = parse_address(row.email).key, choose_plan(plans, row.plan)
+        until = coming_last_day(row.plan_until, today)
+        require_end(plan, until, plans)
+        return _Gift(key, plan, until)
     except InvalidAddress as error:
         return PlanAccount(row.line, PlanOutcome.invalid, row.email, str(error), suggestion_for(row.email))
     except UnknownPlan as error:

@@ -74,7 +74,7 @@ class ListTerms:
         reason: Why all of its addresses must not be mailed; without one each row says it, and those of a plain list
             are ``imported``.
         is_export: Whether the rows come from a service that says of each what it is.
-        everywhere: Whether also who unsubscribed is to get nothing from any publication.
+        everywhere: Whether also who unsubscribed is to get nothing from any publication (as on SendGrid's global list).
     """
 
     publication_id: int

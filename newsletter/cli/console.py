@@ -13,6 +13,7 @@ from rich.table import Table
 
 from newsletter.composition import NOT_LIVE, Service, load_settings
 from newsletter.errors import Refused
+from subscribers.filters import Filter, said_filter
 
 
 #: Answers go to standard output, everything about the work to standard error: so that `--json | jq` just works.
@@ -23,11 +24,22 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 PublicationCode = Annotated[str | None, typer.Option("--publication", help="Code of the publication, if several.")]
 #: No row's id is larger; more is a slip of the hand.
 ID = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**31 - 1)]
+Limit = Annotated[int, typer.Option(min=1, max=2**31 - 1, help="How many at most.")]
+After = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Go on after this id.")]
 Conditions = Annotated[
     list[str] | None,
     typer.Option(help="Only readers with this, such as plan=pro; repeatable, all hold. See docs/finding-readers.md."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def meant_by(conditions: Sequence[str] | None) -> Filter:
+    """Read the filter that options name; without one everybody is meant.
+
+    Raises:
+        RefusedFilter: A condition is empty or cannot be read.
+    """
+    return said_filter(conditions or ())
 
 
 def open_service() -> Service:

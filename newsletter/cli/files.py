@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from newsletter.cli.console import err
+from newsletter.database import make_private
 from newsletter.errors import Refused
 from subscribers.csv_rows import Layout, Manner, Row, examine, rows_of
 from subscribers.formulas import neutralised
@@ -84,8 +85,7 @@ def account_file(
         return
     if report.exists() and report.samefile(source):
         raise Refused(f"the report would overwrite {source}: choose another name for it")
-    # It holds addresses: nobody else on the machine is to read it.
-    report.touch(mode=0o600)
+    make_private(report)
     with report.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

@@ -12,14 +12,24 @@ from typing import IO, Annotated, Any, BinaryIO
 
 import typer
 
-from newsletter.cli.console import AsJSON, Conditions, PublicationCode, err, open_service, print_json, print_rows, say
+from newsletter.cli.console import (
+    AsJSON,
+    Conditions,
+    PublicationCode,
+    err,
+    meant_by,
+    open_service,
+    print_json,
+    print_rows,
+    say,
+)
 from newsletter.cli.files import DryRun, MapOption, OpenFile, ReportOption, account_file, opened
 from newsletter.composition import Service
+from newsletter.database import make_private
 from newsletter.publications import home_of, publication_named
 from subscribers.actors import COMMAND_LINE
 from subscribers.csv_rows import Row, read_rows
 from subscribers.exporting import COLUMNS, export_rows
-from subscribers.filters import parse_filter
 from subscribers.importing import import_rows, in_chunks, rehearse_rows
 from subscribers.judging import ImportTerms, RowAccount
 from subscribers.matching import matches
@@ -65,9 +75,9 @@ def import_(
     """
     service = open_service()
     with service.database.reading() as session:
-        publication_id = publication_named(session, publication).id
-    kept = service.settings.client_evidence
-    terms = ImportTerms(publication_id, file.name, consent, plan, confirmed=not pending, kept=kept)
+        found = publication_named(session, publication)
+    kept, today = service.settings.client_evidence, service.clock().astimezone(home_of(found).zone).date()
+    terms = ImportTerms(found.id, file.name, consent, plan, confirmed=not pending, kept=kept, today=today)
     tally = Tally()
     doing = "Rehearsing" if dry_run else "Importing"
     with opened(file, mapping, doing=doing) as source, account_file(report, file, REPORT) as write:
@@ -112,12 +122,12 @@ def export(
     service = open_service()
     with service.database.reading() as session:
         found = publication_named(session, publication)
-        meant = matches(session, parse_filter(where or ()), home_of(found))
+        meant = matches(session, meant_by(where), home_of(found))
         rows = export_rows(session, found.id, where=meant)
         if out is None:
             _write(sys.stdout.buffer, rows)
             return
-        out.touch(mode=0o600)
+        make_private(out)
         with out.open("wb") as file:
             written = _write(file, rows)
     err.print(f"{written:,} readers are in {out}.")

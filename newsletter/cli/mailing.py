@@ -14,6 +14,7 @@ from newsletter.cli.console import (
     PublicationCode,
     Yes,
     confirm,
+    meant_by,
     open_service,
     print_facts,
     print_json,
@@ -29,7 +30,6 @@ from newsletter.issues.shelf import find_issue
 from newsletter.publications import home_of, publication_by_id, publication_named, zone_of
 from subscribers.actors import COMMAND_LINE
 from subscribers.audience import AudienceSize, audience_size
-from subscribers.filters import parse_filter
 from subscribers.matching import matches
 
 
@@ -59,7 +59,7 @@ def schedule_(
         again=again,
         live=service.live,
         overrides=frozenset(override or ()),
-        audience=parse_filter(audience or ()),
+        audience=meant_by(audience),
     )
     size = _size(service, order)
     if now or again or audience:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from newsletter.cli.console import AsJSON, PublicationCode, open_service, print_json, print_rows, say
+from newsletter.cli.console import AsJSON, Limit, PublicationCode, open_service, print_json, print_rows, say
 from newsletter.notices.addressing import address_of
 from newsletter.notices.rendering import render_notice
 from newsletter.notices.samples import sample_letter
@@ -26,7 +26,7 @@ _COLUMNS = ("id", "kind", "publication", "address", "state", "created_at", "trie
 @app.command("list")
 def list_(
     state: Annotated[NoticeState | None, typer.Option(help="Only notices in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    limit: Limit = 100,
     publication: PublicationCode = None,
     as_json: AsJSON = False,
 ) -> None:

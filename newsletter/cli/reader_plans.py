@@ -15,6 +15,7 @@ from newsletter.composition import Service
 from newsletter.errors import Refused
 from newsletter.publications import home_of, publication_named
 from subscribers.actors import COMMAND_LINE
+from subscribers.addresses import without_addresses
 from subscribers.csv_rows import Row
 from subscribers.importing import in_chunks
 from subscribers.plan_changes import ChangedPlan, PlanChange, change_plan, coming_last_day
@@ -117,7 +118,7 @@ def _set_all(service: Service, sheet: PlanSheet, *, dry_run: bool, yes: bool, as
     with service.database.reading() as session:
         found = publication_named(session, sheet.publication)
         today = service.clock().astimezone(home_of(found).zone).date()
-    file = PlanFile(found.id, today, f"file {sheet.file.name}")
+    file = PlanFile(found.id, today, f"file {without_addresses(sheet.file.name)}")
     tally, story = _tally(sheet, _rehearsed(service, file), report=sheet.report if dry_run else None, doing="Judging")
     changes = tally.outcomes[PlanOutcome.changed]
     if not dry_run:

@@ -6,10 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from newsletter.cli.console import (
+    After,
     AsJSON,
     Conditions,
+    Limit,
     PublicationCode,
     err,
+    meant_by,
     open_service,
     print_facts,
     print_json,
@@ -19,7 +22,6 @@ from newsletter.cli.console import (
 from newsletter.publications import home_of, publication_named
 from subscribers.actors import COMMAND_LINE
 from subscribers.attributes import tags_of, values_of
-from subscribers.filters import parse_filter
 from subscribers.leaving import leave_by_address
 from subscribers.matching import matches
 from subscribers.plan_changes import plan_since
@@ -77,15 +79,15 @@ def show(address: AddressArgument, publication: PublicationCode = None, as_json:
 def list_(
     where: Conditions = None,
     count: Annotated[bool, typer.Option("--count", help="Say only how many there are.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
-    after: Annotated[int, typer.Option(help="Go on after this id.")] = 0,
+    limit: Limit = 100,
+    after: After = 0,
     publication: PublicationCode = None,
     as_json: AsJSON = False,
 ) -> None:
     """List readers, oldest first: everybody, or whom the conditions name."""
     with open_service().database.reading() as session:
         found = publication_named(session, publication)
-        meant = matches(session, parse_filter(where or ()), home_of(found))
+        meant = matches(session, meant_by(where), home_of(found))
         if count:
             number = count_matching(session, found.id, meant)
             print_json({"readers": number}) if as_json else say(f"{number:,}")

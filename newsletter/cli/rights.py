@@ -15,6 +15,7 @@ from newsletter.cli.console import AsJSON, PublicationCode, Yes, confirm, open_s
 from newsletter.cli.person import document_of
 from newsletter.cli.proof import Proof, heading, lines_of, lines_of_mentions, lines_of_suppressions
 from newsletter.composition import Service
+from newsletter.database import make_private
 from newsletter.delivery.history import count_deliveries
 from newsletter.emulator.record import Record
 from newsletter.errors import Refused
@@ -84,9 +85,8 @@ def export_person(
     if out is None:
         typer.echo(written, nl=False)
         return
-    out.touch(mode=0o600)
+    make_private(out)
     # It may have been there before.
-    out.chmod(0o600)
     out.write_bytes(written)
     counts = {name: len(value) for name, value in document.items() if isinstance(value, list)}
     say(f"{out}: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()) + ".")

@@ -11,7 +11,9 @@ import typer
 from sqlmodel import Session
 
 from newsletter.cli.console import (
+    After,
     AsJSON,
+    Limit,
     PublicationCode,
     Yes,
     confirm,
@@ -27,7 +29,9 @@ from newsletter.errors import Refused
 from newsletter.publications import list_publications, publication_named
 from subscribers import suppression
 from subscribers.actors import COMMAND_LINE
+from subscribers.addresses import without_addresses
 from subscribers.csv_rows import Row
+from subscribers.dialects import SENDGRID
 from subscribers.importing import in_chunks
 from subscribers.models import SuppressionReason
 from subscribers.seen_lines import SeenLines
@@ -57,8 +61,8 @@ _MEANING = {
 @app.command("list")
 def list_(
     reason: Annotated[SuppressionReason | None, typer.Option(help="Only those for this reason.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
-    after: Annotated[int, typer.Option(help="Go on after this id.")] = 0,
+    limit: Limit = 100,
+    after: After = 0,
     publication: Annotated[
         str | None, typer.Option("--publication", help="Only what holds in this publication.")
     ] = None,
@@ -138,8 +142,9 @@ def import_(
 ) -> None:
     """Import a list of addresses that must not be mailed, as often as you like: a second run adds nothing.
 
-    Who unsubscribed is suppressed in the publication, everybody else everywhere. Exports of Mailchimp and listmonk say
-    themselves what their rows are; the addresses of a plain list count as `imported` unless you say the reason.
+    Who unsubscribed is suppressed in the publication, everybody else everywhere, and whoever stands on a list of
+    SendGrid's, which drops every mail to them. Exports of Mailchimp and listmonk say themselves what their rows are;
+    the addresses of a plain list count as `imported` unless you say the reason.
     """
     service = open_service()
     with service.database.reading() as session:
@@ -148,7 +153,10 @@ def import_(
     shown: list[dict[str, Any]] = []
     doing = "Rehearsing" if dry_run else "Suppressing"
     with opened(file, mapping, doing=doing) as source, account_file(report, file, REPORT) as write:
-        terms = ListTerms(publication_id, f"file {file.name}", reason, bool(source.layout.service), everywhere)
+        origin, layout = f"file {without_addresses(file.name)}", source.layout
+        terms = ListTerms(
+            publication_id, origin, reason, bool(layout.service), everywhere or layout.dialect is SENDGRID
+        )
         for account in _accounts(service, source.rows, terms, dry_run=dry_run):
             counts[str(account.outcome)] += 1
             write(account.cells)

@@ -10,6 +10,7 @@ from newsletter.cli.console import (
     PublicationCode,
     Yes,
     confirm,
+    meant_by,
     open_service,
     print_json,
     print_rows,
@@ -18,7 +19,6 @@ from newsletter.cli.console import (
 from newsletter.cli.readers import AddressArgument
 from newsletter.publications import home_of, publication_named
 from subscribers.attributes import add_attribute, list_attributes, set_values, tag
-from subscribers.filters import parse_filter
 from subscribers.matching import matches, this_one
 from subscribers.models import AttributeKind
 from subscribers.roster import count_matching, find_by_address
@@ -48,7 +48,7 @@ def tag_readers(
         if address:
             who = this_one(find_by_address(session, found.id, address).id)
         else:
-            who = matches(session, parse_filter(where or ()), home_of(found))
+            who = matches(session, meant_by(where), home_of(found))
             number = count_matching(session, found.id, who)
     if not address:
         confirm(f"Change the tags of {number:,} readers of {found.name}?", yes=yes)

@@ -66,16 +66,6 @@ def sources_of(session: Session, revision_ids: Iterable[int]) -> dict[int, str]:
     return dict(session.exec(found).all())
 
 
-def last_change(session: Session, publication_id: int, *, live: bool) -> datetime | None:
-    """Tell when the archive last changed by a mailing or a retraction; nothing where it never did."""
-    begun = select(func.max(Mailing.begun_at)).where(
-        Mailing.publication_id == publication_id, col(Mailing.live).is_(live)
-    )
-    retracted = select(func.max(Issue.retracted_at)).where(Issue.publication_id == publication_id)
-    moments = (session.exec(begun).first(), session.exec(retracted).first())
-    return max((moment for moment in moments if moment), default=None)
-
-
 def readers_of(session: Session, issue_id: int, *, live: bool) -> int:
     """Count the readers whom an issue reached, or may have reached."""
     reached = select(func.count(func.distinct(Delivery.subscriber_id))).where(

@@ -41,7 +41,7 @@ RULES: Mapping[NoticeKind, Rule] = {
     NoticeKind.read_again: Rule(states=_CONFIRMED, purpose=Purpose.read),
     NoticeKind.confirm_address: Rule(passes=READER_CAN_LIFT, purpose=Purpose.change_address),
     # Whoever lost an address to somebody else must hear of it, also after that one has left.
-    NoticeKind.address_changed: Rule(),
+    NoticeKind.address_changed: Rule(passes=frozenset({SuppressionReason.moved}), purpose=Purpose.take_back),
     NoticeKind.renewal: Rule(states=_CONFIRMED, is_list_mail=True),
     NoticeKind.plan_changed: Rule(states=_CONFIRMED, is_list_mail=True),
 }

@@ -74,7 +74,7 @@ def link_of(notice: Notice, reader: SubscriptionView, publication: Publication, 
         case NoticeKind.renewal:
             return notice.detail["upgrade_url"] or publication.upgrade_url
         case NoticeKind.address_changed:
-            return ""
+            return f"{url}/take-back/{_token(stationery, notice, int(notice.detail['event_id']))}"
         case _:
             return stationery.preferences_url(reader)
 

@@ -1,8 +1,10 @@
 """The web application: routes, and what a reader sees when something fails. Built once by ``serve``."""
 
+from http import HTTPStatus
+
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.composition import Service, shipped
@@ -18,10 +20,12 @@ from newsletter.web import (
     reading,
     signing_in,
     signing_up,
+    taking_back,
 )
 from newsletter.web.articles import Press
 from newsletter.web.pages import load_pages, pages_of, service_of, visit_of
 from newsletter.web.throttle import Throttle
+from subscribers.errors import NewPepper, OtherPepper
 
 
 log = structlog.get_logger(__name__)
@@ -35,12 +39,27 @@ def create_app(service: Service) -> FastAPI:
     app.state.throttle = Throttle()
     app.state.press = Press(service)
     # Signing in before the archive, whose issues' addresses are of the same form.
-    for part in (signing_up, confirming, leaving, preferences, reading, signing_in, archive, feeds, plan_hook, inbound):
+    for part in (
+        signing_up,
+        confirming,
+        taking_back,
+        leaving,
+        preferences,
+        reading,
+        signing_in,
+        archive,
+        feeds,
+        plan_hook,
+        inbound,
+    ):
         app.include_router(part.router)
     app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"])
     app.add_api_route("/readyz", _readyz, methods=["GET", "HEAD"])
-    app.add_exception_handler(SQLAlchemyError, _try_again)
+    for lost in (SQLAlchemyError, OtherPepper, NewPepper):
+        app.add_exception_handler(lost, _try_again)
     app.add_exception_handler(404, _not_found)
+    app.add_exception_handler(405, _bad_method)
+    app.add_exception_handler(500, _failed)
     return app
 
 
@@ -55,16 +74,30 @@ def _readyz(request: Request) -> JSONResponse:
 
 
 async def _not_found(request: Request, _: Exception) -> Response:
-    """Show people a page; programs get the plain answer."""
-    if "text/html" not in request.headers.get("accept", ""):
-        return JSONResponse({"detail": "Not Found"}, 404)
-    return visit_of(request, service_of(request), pages_of(request)).say(
-        "not_found", status=404, links=[("/", "to_start")]
-    )
+    return _told(request, 404, "not_found", "Not Found")
+
+
+async def _bad_method(request: Request, error: Exception) -> Response:
+    answer = _told(request, 405, "bad_method", "Method Not Allowed")
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    # The path holds the reader's link, and the error's text may hold an address: neither belongs in a log.
+    log.error("a request failed", method=request.method, error=type(error).__name__)
+    return _told(request, 500, "failed", "Internal Server Error")
 
 
 def _try_again(request: Request, error: Exception) -> Response:
     """Answer 503, so that a mail provider that unsubscribes somebody tries again, and a person knows to."""
-    # The path holds the reader's link: it does not belong in a log.
-    log.error("the database did not answer", method=request.method, error=type(error).__name__)
-    return PlainTextResponse("The service cannot be reached just now. Please try again in a few minutes.\n", 503)
+    log.error("the store cannot be used", method=request.method, error=type(error).__name__)
+    return _told(request, 503, "try_again", "The service cannot be reached just now")
+
+
+def _told(request: Request, status: int, name: str, detail: str) -> Response:
+    """Show people a page; programs get the plain answer."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return JSONResponse({"detail": detail}, status)
+    links = [("/", "to_start")] if status < HTTPStatus.INTERNAL_SERVER_ERROR else []
+    return visit_of(request, service_of(request), pages_of(request)).say(name, status=status, links=links)

@@ -14,12 +14,12 @@ from newsletter.outbox import NoticeKind, NoticeOrder, enqueue
 from newsletter.publications import Publication, publication_by_id
 from newsletter.signing import ExpiredToken, ForgedToken, Purpose
 from newsletter.web.forms import evidence_of
-from newsletter.web.pages import Here, Visit
+from newsletter.web.pages import Here, Visit, language_for
 from subscribers.actors import READER
 from subscribers.addresses import mask
 from subscribers.consent_models import OptIn, OptInKind
 from subscribers.new_address import confirm_address
-from subscribers.opt_in import Answer, Click, Confirmation, confirm, find_request
+from subscribers.opt_in import Answer, Click, Confirmation, confirm, find_request, settled_answer
 from subscribers.plans import plan_by_id
 from subscribers.roster import SubscriptionView, find_subscription
 
@@ -49,10 +49,9 @@ def show_request(visit: Here, token: str) -> Response:
             found = _find(visit, session, token)
         except (ForgedToken, ExpiredToken) as error:
             return _refused(visit, error)
-    if found is None or found.opt_in.closed_at:
-        return _answer(visit, found, Answer.ended)
-    if found.opt_in.confirmed_at:
-        return _answer(visit, found, Answer.already)
+    answer = settled_answer(found.opt_in, found.reader) if found else Answer.ended
+    if found is None or answer:
+        return _answer(visit, found, answer or Answer.ended)
     name = f"{_WORDS[found.opt_in.kind]}_ask"
     words, publication = visit.words, found.publication
     address = mask(found.opt_in.new_address or found.reader.email)
@@ -107,13 +106,15 @@ def _read(visit: Visit, token: str) -> tuple[Purpose, int]:
 
 def _word_of_it(visit: Visit, session: Session, found: _Request, confirmation: Confirmation) -> NoticeOrder:
     """Order the welcome; or word of the new address, which goes to the one before."""
-    reader = confirmation.subscription or found.reader
+    reader, locale = confirmation.subscription or found.reader, found.opt_in.locale
     if found.opt_in.kind is OptInKind.address:
         kind, detail = NoticeKind.address_changed, {"event_id": str(confirmation.event_id)}
     else:
         plan = plan_by_id(session, reader.publication_id, reader.plan_id)
-        kind, detail = NoticeKind.welcome, {"plan": plan.name, "frequency": found.publication.frequency}
-    return NoticeOrder(kind, reader.publication_id, reader.id, visit.service.live, locale=reader.locale, detail=detail)
+        weekly = visit.pages.words[language_for(locale or found.publication.locale)]["weekly"]
+        kind, detail = NoticeKind.welcome, {"plan": plan.name, "frequency": found.publication.frequency or weekly}
+    live = visit.service.live
+    return NoticeOrder(kind, reader.publication_id, reader.id, live, locale=locale or reader.locale, detail=detail)
 
 
 def _refused(visit: Visit, error: ForgedToken | ExpiredToken) -> Response:

@@ -12,7 +12,7 @@ from feedgenerator import Atom1Feed, SyndicationFeed
 from jsonfeed import JSONFeed
 from sqlmodel import Session
 
-from newsletter.delivery.published import last_change, published_issues
+from newsletter.delivery.published import published_issues
 from newsletter.errors import Refused
 from newsletter.publications import Publication, publication_named
 from newsletter.web.articles import Entry, path_of
@@ -62,10 +62,9 @@ def _feed(visit: Visit, code: str | None, kind: type[SyndicationFeed], media_typ
             # Unknown, or not said which of several.
             return PlainTextResponse("There is no such feed: /issues/ names each publication's own.\n", 404)
         feed = _described(visit, session, publication, kind)
-        changed_at = last_change(session, publication.id, live=visit.service.live)
     headers = {"X-Content-Type-Options": "nosniff", **({"X-Robots-Tag": "noindex"} if publication.noindex else {})}
     answer = Response(feed.writeString("utf-8"), media_type=f"{media_type}; charset=utf-8", headers=headers)
-    return cached(visit.request, answer, changed_at=changed_at)
+    return cached(visit.request, answer)
 
 
 def _described(

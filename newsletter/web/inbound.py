@@ -6,9 +6,10 @@ call needs no signature: whoever has the id could press the button too.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from email import message_from_bytes
-from email.policy import default
+from email.message import Message
+from email.parser import BytesHeaderParser
 from typing import Annotated
 
 import structlog
@@ -18,7 +19,7 @@ from sqlmodel import Session
 
 from newsletter.composition import Service
 from newsletter.departures import depart
-from newsletter.forwarded_mail import clues_in, clues_in_texts
+from newsletter.forwarded_mail import clues_in, clues_in_texts, header_text
 from newsletter.web.pages import service_of
 from subscribers.leaving import LeavingChannel
 from subscribers.roster import find_by_unsubscribe_id
@@ -60,12 +61,21 @@ def take_mail(
 def _fields(call: bytes) -> Mapping[str, bytes]:
     """Give the fields of a multipart call; none where it is something else. Of two with one name the first counts."""
     fields: dict[str, bytes] = {}
-    for part in message_from_bytes(call).walk():
+    # The parts of the call itself: what is nested deeper is no field of it.
+    for part in _parts(call):
         name = part.get_param("name", header="content-disposition")
         content = part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(content, bytes):
             fields.setdefault(name, content)
     return fields
+
+
+def _parts(call: bytes) -> Sequence[Message]:
+    try:
+        parts = message_from_bytes(call).get_payload()
+    except RecursionError:
+        return ()
+    return [part for part in parts if isinstance(part, Message)] if isinstance(parts, list) else ()
 
 
 def _meant(session: Session, fields: Mapping[str, bytes]) -> str | None:
@@ -86,11 +96,7 @@ def _known(session: Session, ids: Iterable[str]) -> str | None:
 
 def _subject_of(raw: bytes) -> str:
     """Read the subject of a whole mail, encoded or not."""
-    try:
-        return str(message_from_bytes(raw, policy=default).get("subject", ""))
-    except (ValueError, LookupError, IndexError, TypeError, AttributeError):
-        # The parser of the standard library stumbles over some headers; the links in the text remain.
-        return ""
+    return header_text(BytesHeaderParser().parsebytes(raw).get("subject", ""))
 
 
 def _text(content: bytes) -> str:

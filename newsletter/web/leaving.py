@@ -6,6 +6,8 @@ that presses itself. No cookie, no redirect, no login; an id that nobody has get
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -18,6 +20,7 @@ from newsletter.web.forms import read_form
 from newsletter.web.pages import PAGE_HEADERS, Here, Visit
 from subscribers.actors import READER
 from subscribers.addresses import mask
+from subscribers.hashing import AddressHasher
 from subscribers.leaving import (
     LeavingChannel,
     LeavingReason,
@@ -34,9 +37,8 @@ from subscribers.roster import SubscriptionView, find_by_unsubscribe_id
 router = APIRouter()
 
 
-#: What the page says of who is out; and what it says where a button found things otherwise than its page had shown.
+#: What the page says of who is out.
 _OUT = frozenset({"left", "left_already", "left_everything", "too_late"})
-_TRUTH = {True: "left_already", False: "ask"}
 
 
 async def _pressed_on_page(request: Request) -> Mapping[str, str] | None:
@@ -55,8 +57,7 @@ def show_leaving(visit: Here, unsubscribe_id: str) -> Response:
         found = find_by_unsubscribe_id(session, unsubscribe_id)
         if found is None or not found.email:
             return _unknown(visit, status=404)
-        out = found.state in {SubscriptionState.left, SubscriptionState.lapsed}
-        return _page(visit, session, found, "left_already" if out else "ask")
+        return _page(visit, session, found, _truth(found, "ask"))
 
 
 @router.post("/u/{unsubscribe_id}")
@@ -72,31 +73,54 @@ def do_leave(
             known = find_by_unsubscribe_id(session, unsubscribe_id) is not None
         return PlainTextResponse("unsubscribed\n" if known else "nothing to unsubscribe\n", headers=PAGE_HEADERS)
     with visit.service.database.writing() as session:
-        state = _act(visit, session, unsubscribe_id, said)
+        done = _act(visit, session, unsubscribe_id, said)
         found = find_by_unsubscribe_id(session, unsubscribe_id)
         if found is None or not found.email:
             return _unknown(visit)
-        out = found.state in {SubscriptionState.left, SubscriptionState.lapsed}
-        thanked = said.get("reason", "") if said.get("do") == "why" else ""
-        return _page(visit, session, found, state if out == (state in _OUT) else _TRUTH[out], thanked=thanked)
+        if done is None:
+            return visit.say("bad_press", status=422, links=[(f"/u/{unsubscribe_id}", "back")])
+        return _page(visit, session, found, _truth(found, done.state), thanked=done.thanked)
 
 
-def _act(visit: Visit, session: Session, unsubscribe_id: str, said: Mapping[str, str]) -> str:
-    """Do what a button says, and name what is true after it."""
+@dataclass(frozen=True)
+class _Done:
+    """What a button did: the state that the page should show, and the reason it thanks for."""
+
+    state: str
+    thanked: str = ""
+
+
+def _truth(reader: SubscriptionView, state: str) -> str:
+    """Give the state to show: what a button did, where the reader stands as that says; else how they stand."""
+    if reader.state is SubscriptionState.lapsed:
+        return "never_began"
+    out = reader.state is SubscriptionState.left
+    return state if out == (state in _OUT) else "left_already" if out else "ask"
+
+
+def _act(visit: Visit, session: Session, unsubscribe_id: str, said: Mapping[str, str]) -> _Done | None:
+    """Do what a button says, and tell what is true after it; nothing where no button of the page says so."""
     now, hasher = visit.now, visit.service.hasher
     match said.get("do", "leave"):
         case "undo":
-            stands = undo(session, unsubscribe_id, hasher=hasher, by=READER, now=now)
-            return "returned" if stands else "too_late"
-        case "why":
-            if (reason := said.get("reason", "")) in set(LeavingReason):
-                give_reason(session, unsubscribe_id, LeavingReason(reason), by=READER, now=now)
-            return "left_already"
+            return _Done("returned" if _returns(session, unsubscribe_id, hasher, now) else "too_late")
+        case "why" if (reason := said.get("reason", "")) in set(LeavingReason):
+            kept = give_reason(session, unsubscribe_id, LeavingReason(reason), by=READER, now=now)
+            return _Done("left_already", reason if kept else "")
         case "everything":
             leave_everything(session, unsubscribe_id, hasher=hasher, by=READER, now=now)
-            return "left_everything"
-        case _:
-            return "left" if _leave(visit, session, unsubscribe_id, LeavingChannel.page) else "left_already"
+            return _Done("left_everything")
+        case "leave":
+            return _Done("left" if _leave(visit, session, unsubscribe_id, LeavingChannel.page) else "left_already")
+    return None
+
+
+def _returns(session: Session, unsubscribe_id: str, hasher: AddressHasher, now: datetime) -> bool:
+    """Take the departure back; tell whether the subscription stands, be it by an earlier press."""
+    reader = undo(session, unsubscribe_id, hasher=hasher, by=READER, now=now) or find_by_unsubscribe_id(
+        session, unsubscribe_id
+    )
+    return reader is not None and reader.state is SubscriptionState.confirmed
 
 
 def _leave(visit: Visit, session: Session, unsubscribe_id: str, channel: LeavingChannel) -> bool:

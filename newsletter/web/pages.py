@@ -6,11 +6,13 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import yaml
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
 
 from newsletter.composition import Service
 
@@ -50,7 +52,10 @@ class Pages:
     ) -> HTMLResponse:
         """Render a page in the language that the request asks for."""
         page = self.environment.get_template(f"pages/{name}.html.j2")
-        html = page.render(t=self.words_for(request), language=language_of(request), live=self.live, **values)
+        language = language_of(request)
+        frame = {"t": self.words[language], "language": language, "live": self.live}
+        links = {"chosen_language": _chosen(request), "other_language": _in_other_language(request, language)}
+        html = page.render(**frame, **links, **values)
         return HTMLResponse(html, status_code=status, headers=dict(headers))
 
     def words_for(self, request: Request) -> Mapping[str, str]:
@@ -125,13 +130,40 @@ def load_pages(templates: Path, *, live: bool) -> Pages:
     environment = Environment(
         loader=FileSystemLoader(templates), autoescape=select_autoescape(["html", "j2"]), undefined=StrictUndefined
     )
+    environment.filters["keeping_language"] = _keeping_language
     words = yaml.safe_load((templates / "pages" / "words.yaml").read_text(encoding="utf-8"))
     return Pages(environment, words, live)
 
 
+def language_for(locale: str) -> str:
+    """Choose the language of pages, ``zh`` or ``en``, that is nearest to a locale."""
+    return "zh" if locale.lower().startswith("zh") else "en"
+
+
+@pass_context
+def _keeping_language(context: Context, url: str) -> str:
+    """Write an address of our own so that the language goes along which the visitor chose, if any."""
+    chosen = context["chosen_language"]
+    if not chosen or not url.startswith("/"):
+        return url
+    return f"{url}{'&' if '?' in url else '?'}lang={chosen}"
+
+
+def _chosen(request: Request) -> str:
+    """Give the language that the address names, if it does."""
+    chosen = request.query_params.get("lang", "")
+    return chosen if chosen in {"zh", "en"} else ""
+
+
+def _in_other_language(request: Request, language: str) -> str:
+    """Write the query of this very page in the other language."""
+    place = {name: value for name, value in request.query_params.items() if name in {"q", "page"}}
+    return f"?{urlencode(place | {'lang': 'en' if language == 'zh' else 'zh'})}"
+
+
 def language_of(request: Request) -> str:
     """Choose Chinese or English: as the address says, else by the first that the browser names, else Chinese."""
-    if (chosen := request.query_params.get("lang", "")) in {"zh", "en"}:
+    if chosen := _chosen(request):
         return chosen
     for part in request.headers.get("accept-language", "").lower().split(","):
         language = part.split(";")[0].strip().split("-")[0]

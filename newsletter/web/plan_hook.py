@@ -4,7 +4,6 @@ The signature is checked over the raw bytes before anything of them is read. Wit
 no such address. Answers name subscriptions by number: no address stands in an answer or a log line.
 """
 
-from datetime import date
 from typing import Annotated, Any
 
 import structlog
@@ -18,7 +17,7 @@ from newsletter.composition import Service
 from newsletter.errors import Refused
 from newsletter.plan_calls import PlanOrder, take
 from newsletter.web.pages import service_of
-from subscribers.errors import InvalidAddress, UnknownPlan, UnknownSubscriber
+from subscribers.errors import InvalidAddress, RefusedPlan, UnknownPlan, UnknownSubscriber
 
 
 log = structlog.get_logger(__name__)
@@ -26,6 +25,8 @@ router = APIRouter()
 
 BODY_LIMIT = 10_000
 MAX_ID = 200
+#: Of what the databases number rows with.
+LARGEST_NUMBER = 2**31 - 1
 
 
 class Body(BaseModel):
@@ -35,9 +36,8 @@ class Body(BaseModel):
 
     plan: Annotated[str, Field(min_length=1, max_length=100)]
     email: Annotated[str, Field(max_length=320)] | None = None
-    subscription: int | None = None
-    #: Read in the lax way: in JSON a date is a text.
-    until: Annotated[date, Field(strict=False)] | None = None
+    subscription: Annotated[int, Field(ge=1, le=LARGEST_NUMBER)] | None = None
+    until: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     publication: str | None = None
     reference: str = ""
 
@@ -99,7 +99,7 @@ def _carry_out(service: Service, call_id: str, raw: bytes) -> JSONResponse:
         return _answer(404, "unknown_reader", "nobody of this address or number is in the publication")
     except InvalidAddress:
         return _answer(422, "bad_body", "email: this is no address")
-    except (Refused, UnknownPlan) as refusal:
+    except (Refused, RefusedPlan, UnknownPlan) as refusal:
         return _answer(422, "refused", str(refusal))
 
 

@@ -15,17 +15,19 @@ from newsletter.outbox import NoticeKind, NoticeOrder, enqueue
 from newsletter.publications import Publication, publication_by_id, zone_of
 from newsletter.web.forms import Form, evidence_of, ip_of
 from newsletter.web.pages import Here, Visit
-from newsletter.web.throttle import Throttle
+from newsletter.web.throttle import FullMailbox, Throttle
 from subscribers.actors import READER
 from subscribers.addresses import canonical, mask, parse_address
 from subscribers.errors import InvalidAddress, RefusedPause
 from subscribers.leaving import can_undo
+from subscribers.models import SubscriptionState
 from subscribers.new_address import ask_for_address
 from subscribers.opt_in import Asking
 from subscribers.pausing import pause, resume
 from subscribers.plan_changes import PlanChange, change_plan
 from subscribers.plans import PlanView, list_plans
 from subscribers.roster import SubscriptionView, find_by_unsubscribe_id
+from subscribers.suppression import reasons_against
 
 
 router = APIRouter()
@@ -44,13 +46,16 @@ def show_preferences(visit: Here, unsubscribe_id: str) -> Response:
 @router.post("/preferences/{unsubscribe_id}")
 def change_preferences(visit: Here, unsubscribe_id: str, said: Form) -> Response:
     """Do what a button of the page says, and show the page with what is true after it."""
-    with visit.service.database.writing() as session:
-        reader = find_by_unsubscribe_id(session, unsubscribe_id)
-        if reader is None or not reader.email:
-            return visit.say("unknown", status=404)
-        done, error = _act(visit, session, reader, said)
-        after = find_by_unsubscribe_id(session, unsubscribe_id) or reader
-        return _page(visit, session, after, done=done, error=error)
+    try:
+        with visit.service.database.writing() as session:
+            reader = find_by_unsubscribe_id(session, unsubscribe_id)
+            if reader is None or not reader.email:
+                return visit.say("unknown", status=404)
+            done, error = _act(visit, session, reader, said)
+            after = find_by_unsubscribe_id(session, unsubscribe_id) or reader
+            return _page(visit, session, after, done=done, error=error)
+    except FullMailbox:
+        return visit.say("too_many", status=429)
 
 
 def _act(visit: Visit, session: Session, reader: SubscriptionView, said: Mapping[str, str]) -> tuple[str, str]:
@@ -106,7 +111,8 @@ def _ask_for_address(visit: Visit, session: Session, reader: SubscriptionView, t
             opt_in_id=asked.opt_in_id,
             locale=reader.locale,
         )
-        enqueue(session, order, now=now)
+        if enqueue(session, order, now=now) is None:
+            raise FullMailbox
     return "done_address", ""
 
 
@@ -123,6 +129,7 @@ def _page(
     plans = {plan.code: plan for plan in list_plans(session, publication.id)}
     own = plans[reader.plan]
     until = _day(reader, publication, now)
+    standing = "paused" if until else "suppressed" if _gets_nothing(visit, session, reader) else reader.state
     facts = {"publication": publication.name, "plan": own.name, "until": until}
     return visit.show(
         "preferences",
@@ -133,7 +140,8 @@ def _page(
         plan_name=own.name,
         until=str(reader.plan_until or ""),
         state=str(reader.state),
-        standing=words["state_paused" if until else f"state_{reader.state}"].format(**facts),
+        standing=words[f"state_{standing}"].format(**facts),
+        sign_up_again=standing == "suppressed",
         paused_until=until,
         plans=[plan for plan in plans.values() if plan.is_public] if own.is_public else [],
         upgrades=_upgrades(plans.values(), own.code, publication),
@@ -143,6 +151,13 @@ def _page(
         done=words[done].format(**facts) if done else "",
         error=words[error] if error else "",
     )
+
+
+def _gets_nothing(visit: Visit, session: Session, reader: SubscriptionView) -> bool:
+    """Tell whether nothing is mailed though the reader stands in the list."""
+    if reader.state is not SubscriptionState.confirmed:
+        return False
+    return bool(reasons_against(session, reader.publication_id, reader.email, hasher=visit.service.hasher))
 
 
 def _day(reader: SubscriptionView, publication: Publication, now: datetime) -> str:

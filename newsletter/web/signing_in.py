@@ -7,6 +7,7 @@ shows a button, and only the button's POST sets the cookie.
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 from sqlmodel import Session
+from starlette.background import BackgroundTask
 
 from newsletter.publications import Publication
 from newsletter.signing import Purpose
@@ -35,19 +36,26 @@ def show_form(visit: Here, code: str) -> Response:
 @router.post("/issues/{code}/sign-in")
 def ask(visit: Here, code: str, said: Form) -> Response:
     """Mail a link to the address, where a reader of this publication has it."""
-    with visit.service.database.writing() as session:
+    with visit.service.database.reading() as session:
         if (publication := find_publication(session, code)) is None:
             return missing(visit)
-        try:
-            address = parse_address(said.get("address", ""))
-        except InvalidAddress:
-            return _page(visit, publication, "invalid")
-        throttle: Throttle = visit.request.app.state.throttle
-        if not throttle.lets_in(ip_of(visit.request), address.domain):
-            return visit.say("too_many", status=429)
+    try:
+        address = parse_address(said.get("address", ""))
+    except InvalidAddress:
+        return _page(visit, publication, "invalid")
+    throttle: Throttle = visit.request.app.state.throttle
+    if not throttle.lets_in(ip_of(visit.request), address.domain):
+        return visit.say("too_many", status=429)
+    answer = _page(visit, publication, "asked")
+    # Only after the answer: how long it takes must not tell whether anybody of the address reads here.
+    answer.background = BackgroundTask(_mail_link, visit, publication, address)
+    return answer
+
+
+def _mail_link(visit: Visit, publication: Publication, address: Address) -> None:
+    with visit.service.database.writing() as session:
         if reader := _reader_at(session, visit, publication, address):
             ask_for_sign_in_link(session, visit, reader.subscription)
-    return _page(visit, publication, "asked")
 
 
 @router.api_route("/issues/{code}/sign-in/{token}", methods=["GET", "HEAD"])

@@ -3,10 +3,12 @@
 The answer is the same whoever asks, in whichever name: nobody learns who reads what. Only the mailbox is told.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response
 from sqlmodel import Session
 
@@ -15,7 +17,7 @@ from newsletter.outbox import NoticeKind, NoticeOrder, enqueue
 from newsletter.publications import Publication, list_publications, publication_named
 from newsletter.web.forms import Form, evidence_of, ip_of
 from newsletter.web.pages import Here, Visit
-from newsletter.web.throttle import Throttle
+from newsletter.web.throttle import FullMailbox, Throttle
 from subscribers.actors import READER
 from subscribers.addresses import Address, canonical, parse_address
 from subscribers.consent_texts import ShownText, find_text, keep_text
@@ -29,6 +31,7 @@ router = APIRouter()
 
 #: The language of a page as locales write it.
 LOCALES = {"zh": "zh-CN", "en": "en"}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 #: Fields whose boxes must be ticked: the mails themselves, and the processor abroad (PIPL, articles 23 and 39).
 BOXES = ("agreed1", "agreed2")
 
@@ -86,6 +89,8 @@ def take_form(visit: Here, code: str, said: Form) -> Response:
     if said.get("website"):
         # Only programs see the field. They are told what a person is told.
         return _sent(visit, code, said)
+    if not said:
+        return _page(visit, form, said, "bad_form")
     try:
         address = parse_address(said.get("email", ""))
     except InvalidAddress:
@@ -102,10 +107,6 @@ def take_form(visit: Here, code: str, said: Form) -> Response:
     return _sent(visit, code, said)
 
 
-class _FullBox(Exception):
-    """The mailbox gets no more such mails for now: nothing of the request is kept."""
-
-
 def _ask(visit: Visit, form: SignUpForm, said: Mapping[str, str], address: Address) -> None:
     """Store the request and order its mail, together or not at all.
 
@@ -117,7 +118,7 @@ def _ask(visit: Visit, form: SignUpForm, said: Mapping[str, str], address: Addre
             wish = _wish(visit, session, form, said, address)
             asked = sign_up(session, wish, hasher=visit.service.hasher, by=READER, now=visit.now)
             _order_mail(visit, session, form, wish, asked)
-    except _FullBox:
+    except FullMailbox:
         return
     except (RefusedPlan, UnknownPlan):
         raise Refused("bad_plan") from None
@@ -132,12 +133,12 @@ def _wish(visit: Visit, session: Session, form: SignUpForm, said: Mapping[str, s
     publication, agreed_to = form.publication, said.get("words", "")
     if agreed_to == form.shown.sha256:
         text_id = keep_text(session, publication.id, form.shown, now=visit.now)
-    elif older := find_text(session, publication.id, agreed_to):
+    elif _SHA256.fullmatch(agreed_to) and (older := find_text(session, publication.id, agreed_to)):
         text_id = older.id
     else:
         raise Refused("words_changed")
     evidence = evidence_of(visit.request, address.typed)
-    proof = FormProof(_source(visit.request), text_id, form.frequency, evidence)
+    proof = FormProof(_source(visit), text_id, form.frequency, evidence)
     return SignUp(publication.id, address, proof, said.get("plan") or None, locale=form.locale)
 
 
@@ -157,14 +158,26 @@ def _order_mail(visit: Visit, session: Session, form: SignUpForm, wish: SignUp, 
         detail={"plan": chosen.name, "frequency": form.frequency} if first else {},
     )
     if enqueue(session, order, now=visit.now) is None:
-        raise _FullBox
+        raise FullMailbox
 
 
-def _source(request: Request) -> str:
-    """Give the address of the form: ours, or the page that holds it where its browser says so."""
-    elsewhere = request.headers.get("origin", "")
-    ours = f"{request.url.scheme}://{request.url.netloc}"
-    return f"{ours}{request.url.path}" + (f" from {elsewhere[:200]}" if elsewhere not in {"", "null", ours} else "")
+def _source(visit: Visit) -> str:
+    """Give the address of the form: ours, and the site that holds it where its browser says so.
+
+    The ledger keeps it for ever: of what a request may say of itself only a host's name is taken.
+    """
+    ours = visit.service.settings.public_url
+    elsewhere = _site(visit.request.headers.get("origin", ""))
+    return f"{ours}{visit.request.url.path}" + (f" from {elsewhere}" if elsewhere not in {"", ours} else "")
+
+
+def _site(origin: str) -> str:
+    try:
+        parts = urlsplit(origin[:200])
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.hostname}{port}" if parts.scheme in {"http", "https"} and parts.hostname else ""
 
 
 def _find(visit: Visit, code: str) -> SignUpForm | None:

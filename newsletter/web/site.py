@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.responses import Response
 from sqlmodel import Session
 
-from newsletter.delivery.published import Published, last_change, published_issues
+from newsletter.delivery.published import Published, published_issues
 from newsletter.errors import NotFound
 from newsletter.publications import Publication, publication_named
 from newsletter.web.articles import Press
@@ -63,8 +63,7 @@ class ArchiveVisit:
         if self.reader:
             answer.headers["Cache-Control"] = _PRIVATE
             return answer
-        changed_at = last_change(self.session, self.publication.id, live=self.visit.service.live)
-        return cached(request, answer, changed_at=changed_at)
+        return cached(request, answer)
 
     def _frame(self) -> dict[str, Any]:
         home, query = home_of(self.publication), f"?publication={self.publication.code}"

@@ -22,6 +22,10 @@ PER_OWN_DOMAIN = RateLimitItemPerHour(60)
 PER_PROVIDER_DOMAIN = RateLimitItemPerHour(2000)
 
 
+class FullMailbox(Exception):
+    """The mailbox gets no more mails that strangers can cause for now: nothing of the request is kept."""
+
+
 @dataclass(frozen=True)
 class Throttle:
     """Counts what is sent, in moving windows."""

@@ -30,7 +30,7 @@ LEADS_TO = {
     NoticeKind.sign_in: {"issues"},
     NoticeKind.read_again: {"read"},
     NoticeKind.confirm_address: {"confirm"},
-    NoticeKind.address_changed: set(),
+    NoticeKind.address_changed: {"take-back"},
     NoticeKind.renewal: WAYS_OUT,
     NoticeKind.plan_changed: WAYS_OUT,
 }

@@ -3,8 +3,9 @@
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from newsletter.composition import Service
+from newsletter.composition import Service, open_database
 from newsletter.errors import Misconfigured
+from newsletter.migrations import migrate
 from newsletter.providers.sendgrid import SendGridProvider
 from newsletter.settings import Settings
 
@@ -75,6 +76,15 @@ def test_the_pepper_is_made_once_and_kept_from_others(tmp_path):
     assert first.key_id == again.key_id
     assert (tmp_path / "pepper").stat().st_mode & 0o777 == 0o600
     assert [file.name for file in tmp_path.iterdir()] == ["pepper"]
+
+
+def test_people_and_secrets_are_for_the_owner_of_the_data_folder_alone(tmp_path):
+    folder = tmp_path / "data"
+    database = open_database(Settings(_env_file=None, data_dir=folder))
+    migrate(database)
+    database.close()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in folder.iterdir()} == {"newsletter.db": "0o600"}
 
 
 def test_an_emptied_pepper_is_not_replaced(tmp_path):

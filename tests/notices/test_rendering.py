@@ -68,13 +68,11 @@ def test_every_kind_says_where_it_leads_once_in_each_part(every, kind, locale):
     mail = every[kind, locale]
     links = links_in(mail.html)
     assert len(links) == len(set(links))
-    assert (not links) is (kind is NoticeKind.address_changed)
+    assert links
     assert re.findall(r"https://\S+", mail.text) == links
     for link in links:
         assert mail.html.count(link) == 1
-    assert len(links) == (0 if kind is NoticeKind.address_changed else 1) + (kind in LIST_KINDS) + (
-        kind is NoticeKind.renewal
-    )
+    assert len(links) == 1 + (kind in LIST_KINDS) + (kind is NoticeKind.renewal)
 
 
 @pytest.mark.parametrize(("kind", "locale"), BOTH)

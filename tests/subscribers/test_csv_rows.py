@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subscribers.csv_rows import Row, examine, read_rows
+from subscribers.csv_rows import Manner, Row, examine, read_rows
 from subscribers.errors import UnreadableFile
 
 
@@ -120,3 +120,30 @@ def test_any_bytes_are_read_or_refused_in_a_sentence(data):
     except UnreadableFile:
         return
     assert all(row.line > 1 for row in read)
+
+
+def test_a_cell_of_the_header_may_hold_a_line_break():
+    (row,) = read_rows(BytesIO(b'"Your\nname",email\r\nAnna,anna@example.com\r\n'))
+    assert (row.line, row.email) == (3, "anna@example.com")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"email," + b"x" * 200_000 + b"\na@example.com,x\n",
+        b"email,name\na@example.com,anna\nb@example.com," + b"x" * 200_000 + b"\n",
+        b"x" * 10_000_000,
+    ],
+)
+def test_a_cell_that_is_too_long_is_named_as_that(data):
+    with pytest.raises(UnreadableFile, match="longer than 131,072 characters"):
+        list(read_rows(BytesIO(data)))
+
+
+@pytest.mark.parametrize("column", ["status", "Unsubscribed", "opt-out", "退订", "State"])
+def test_a_list_that_says_who_left_in_words_of_its_own_is_not_guessed_at(column):
+    data = f"email,{column}\na@example.com,yes\n".encode()
+    with pytest.raises(UnreadableFile, match="who has left"):
+        read_rows(BytesIO(data))
+    (row,) = read_rows(BytesIO(data), Manner(mapping={"email": "email"}))
+    assert row.email == "a@example.com"

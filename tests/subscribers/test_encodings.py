@@ -50,6 +50,9 @@ def test_a_character_cut_by_the_end_of_a_block_is_whole():
         ("email,姓名\na@example.com,陳小明\nb@example.com,張偉\nc@example.com,劉德華\n", "big5"),
         ("email,氏名\na@example.jp,山田太郎\nb@example.jp,さくら\nc@example.jp,ひろし\n", "shift-jis"),
         ("email,имя\na@example.com,Иван Петров\nb@example.com,Ольга\n", "cp1251"),
+        ("email,имя\na@example.com,иван петров\nb@example.com,ольга иванова\n", "cp1251"),
+        ("email,이름\na@example.kr,김민준\nb@example.kr,이서연\nc@example.kr,박지훈\nd@example.kr,최수아\n", "euc-kr"),
+        ("email,氏名\na@example.jp,山田太郎\nb@example.jp,さくら\nc@example.jp,ひろし\n", "euc-jp"),
     ],
 )
 def test_text_of_other_encodings_is_refused_and_not_turned_into_other_words(text, encoding):

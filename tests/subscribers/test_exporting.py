@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlmodel import col
 
+from subscribers import suppression
 from subscribers.actors import COMMAND_LINE, READER
 from subscribers.csv_rows import Row, read_rows
 from subscribers.dialects import There
@@ -15,9 +16,10 @@ from subscribers.forgetting import forget
 from subscribers.importing import import_rows
 from subscribers.judging import ImportTerms
 from subscribers.leaving import LeavingChannel, leave
-from subscribers.models import Subscriber, Subscription
+from subscribers.models import Subscriber, Subscription, SuppressionReason
 from subscribers.roster import find_by_address, list_subscriptions
 from subscribers.subscriptions import NewSubscription, subscribe
+from subscribers.suppression import SuppressionOrder
 
 
 TERMS = ImportTerms(1, "readers.csv", "moved from the old server", locale="zh-CN")
@@ -46,7 +48,14 @@ def roster(session) -> list[tuple[str, ...]]:
 def test_what_was_exported_is_imported_with_nothing_changed(new_store, hasher, now, people):
     starts = ("", "+", "-", "=", "'=", "a")
     rows = [
-        Row(2 + number, f"{start}{number}@example.com", name, plan, there=there, plan_until=until)
+        Row(
+            2 + number,
+            f"{start}{number}@example.com",
+            name,
+            plan,
+            there=there,
+            plan_until=until if plan == "pro" else "",
+        )
         for number, (start, (name, plan, there, until)) in enumerate(zip(starts, people, strict=False))
     ]
     with new_store() as session:
@@ -89,3 +98,14 @@ def test_only_whom_the_conditions_name_is_exported(session, hasher, now):
         subscribe(session, request, hasher=hasher, by=COMMAND_LINE, now=now)
     (row,) = read_rows(BytesIO(written(session, where=col(Subscription.state) == "pending")))
     assert (row.email, row.there) == ("b@example.com", There.pending)
+
+
+def test_who_must_not_be_mailed_stands_in_the_file_as_that(session, new_store, hasher, now):
+    subscribe(session, NewSubscription(1, "anna@example.com"), hasher=hasher, by=COMMAND_LINE, now=now)
+    order = SuppressionOrder("anna@example.com", SuppressionReason.hard_bounce)
+    suppression.add(session, order, hasher=hasher, by=COMMAND_LINE, now=now)
+    (row,) = read_rows(BytesIO(written(session)))
+    assert row.there is There.blocked
+    with new_store() as other:
+        (account,) = import_rows(other, [row], TERMS, hasher=hasher, by=COMMAND_LINE, now=now)
+        assert account.outcome == "not_a_reader"

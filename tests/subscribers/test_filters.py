@@ -15,7 +15,7 @@ from subscribers.actors import COMMAND_LINE
 from subscribers.addresses import parse_address
 from subscribers.attributes import add_attribute, list_attributes, set_values, tag, tags_of, values_of
 from subscribers.errors import RefusedFilter
-from subscribers.filters import EVERYBODY, Comparison, Condition, Filter, clean_tag, parse_filter
+from subscribers.filters import EVERYBODY, Comparison, Condition, Filter, clean_tag, parse_filter, said_filter
 from subscribers.hashing import AddressHasher
 from subscribers.matching import Home, matches, this_one
 from subscribers.models import AttributeKind, Subscriber, SubscriptionState
@@ -258,3 +258,16 @@ def test_nobody_is_left_out_of_a_filter_without_conditions(world):
     world.readers(addresses(3))
     with world.database.reading() as session:
         assert count_matching(session, 1, matches(session, EVERYBODY, HOME)) == 3
+
+
+@pytest.mark.parametrize("said", [[""], ["  "], ["plan=pro", ""]])
+def test_an_empty_filter_that_somebody_said_is_not_everybody(said):
+    with pytest.raises(RefusedFilter, match="leave it out"):
+        said_filter(said)
+    assert said_filter([]) == EVERYBODY
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "1899-12-31"])
+def test_days_that_no_calendar_of_ours_reaches_are_refused(day):
+    with pytest.raises(RefusedFilter):
+        parse_filter(f"joined>={day}")

@@ -294,3 +294,19 @@ def test_a_whole_chunk_is_imported_at_once(session, bring):
     addresses = [f"reader{number}@example.com" for number in reversed(range(2 * CHUNK))]
     assert Counter(outcomes(bring(rows_of(*addresses)))) == {"added": 2 * CHUNK}
     assert len(list_subscriptions(session, 1)) == 2 * CHUNK
+
+
+def test_no_address_gets_into_the_ledger_by_what_an_operator_says(session, bring):
+    with pytest.raises(MissingConsent, match="holds an address"):
+        ImportTerms(1, "list.csv", "as anna@example.com wrote")
+    bring([Row(2, "ben@example.com")], ImportTerms(1, "from anna@example.com.csv", "signed up"))
+    assert "anna" not in str(session.exec(select(ConsentEvent)).all())
+
+
+def test_a_plan_whose_time_is_over_is_not_given_by_an_import(bring):
+    terms = ImportTerms(1, "list.csv", "signed up", today=date(2026, 11, 23))
+    rows = [
+        Row(2, "a@example.com", plan="pro", plan_until="2026-11-22"),
+        Row(3, "b@example.com", plan_until="2027-01-01"),
+    ]
+    assert [account.outcome for account in bring(rows, terms)] == ["invalid", "invalid"]

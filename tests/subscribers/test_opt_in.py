@@ -125,7 +125,7 @@ def test_who_asked_and_left_before_confirming_has_left(session, ask, click, go):
 
 
 @pytest.mark.parametrize(
-    "reason", [one for one in SuppressionReason if one not in {"unsubscribed", "erased", "soft_bounces"}]
+    "reason", [one for one in SuppressionReason if one not in {"unsubscribed", "erased", "soft_bounces", "moved"}]
 )
 def test_what_a_reader_cannot_lift_is_answered_with_silence(session, ask, hasher, now, reason):
     suppression.add(session, SuppressionOrder(ANNA, reason), hasher=hasher, by=COMMAND_LINE, now=now)

@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from subscribers.actors import CLOCK, COMMAND_LINE, READER
 from subscribers.consent import consent_of
-from subscribers.errors import UnknownPlan, UnknownSubscriber
+from subscribers.errors import RefusedPlan, UnknownPlan, UnknownSubscriber
 from subscribers.leaving import leave_by_address
 from subscribers.models import Subscription
 from subscribers.plan_changes import (
@@ -147,7 +147,9 @@ def test_unknown_plans_and_subscriptions_are_refused(session, anna, now):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["free", "pro"]), st.none() | st.dates(LAST - 5 * DAY, LAST + 5 * DAY))))
+@given(
+    st.lists(st.just(("free", None)) | st.tuples(st.just("pro"), st.none() | st.dates(LAST - 5 * DAY, LAST + 5 * DAY)))
+)
 def test_after_any_changes_nothing_that_is_over_is_left(new_store, hasher, now, changes):
     with new_store() as session:
         for number, (code, until) in enumerate(changes):
@@ -159,3 +161,8 @@ def test_after_any_changes_nothing_that_is_over_is_left(new_store, hasher, now, 
         assert not any_over(session, 1, today=LAST)
         session.expire_all()
         assert all(one.plan_until is None or one.plan_until >= LAST for one in session.exec(select(Subscription)))
+
+
+def test_a_plan_that_nothing_comes_after_has_no_end(session, anna, now):
+    with pytest.raises(RefusedPlan, match="nothing comes after it"):
+        change_plan(session, anna, PlanChange("free", LAST), by=COMMAND_LINE, now=now)

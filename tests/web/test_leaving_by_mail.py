@@ -132,3 +132,28 @@ def test_large_attachments_are_read_past(site, leaver):
 @given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
 def test_no_bytes_break_it(content):
     assert isinstance(_fields(b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n" + content), dict)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" " * 900_000, "\n" + ">" * 900_000, "= " * 450_000, "=?a?q?" * 150_000, " \n" * 450_000],
+    ids=["blanks", "quotes", "soft ends", "encoded words", "lines"],
+)
+def test_whatever_a_stranger_fills_a_mail_with_is_read_in_no_time(site, leaver, text):
+    # With a step for each pair of characters this would take hours; the suite's own time limit is the bound.
+    for field in ("subject", "text", "email"):
+        assert post(site, **{field: text}) == NOTHING
+    assert post(site, subject=f"unsubscribe:{leaver.unsubscribe_id}") == DONE
+
+
+def test_parts_in_parts_in_parts_are_no_trouble(site, leaver):
+    deep = b"".join(
+        b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (level, level) for level in range(3000)
+    )
+    assert post(site, email=deep) == NOTHING
+    link = f"https://n.example.com/u/{leaver.unsubscribe_id}".encode()
+    assert post(site, email=deep + b"\r\n" + link) == DONE
+    answer = site.browser.post(
+        "/webhooks/inbound", content=deep, headers={"content-type": "multipart/mixed; boundary=0"}
+    )
+    assert answer.text == NOTHING

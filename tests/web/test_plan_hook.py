@@ -201,3 +201,30 @@ def test_calls_are_forgotten_when_nobody_repeats_them_any_more(site, payments):
         assert purge_calls(session, now=site.clock() + KEPT_FOR) == 0
         assert purge_calls(session, now=site.clock() + KEPT_FOR + timedelta(days=1)) == 1
         assert session.exec(select(PlanCall)).all() == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"until": 0},
+        {"until": 20_000},
+        {"until": "2026-11-22"},
+        {"until": "2027-1-1"},
+        {"until": "2027-02-30"},
+        {"email": None, "subscription": 10**30},
+        {"email": None, "subscription": 0},
+        {"plan": "free"},
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_changes_nothing(site, payments, wrong):
+    before = site.everything()
+    answer = payments.call(PRO | wrong)
+    assert answer.status_code == 422
+    assert site.everything() == before
+
+
+def test_no_trace_of_a_calls_id_is_kept_in_the_clear(site, payments):
+    payments.call(PRO, "order of anna@example.com")
+    with site.world.database.reading() as session:
+        (call,) = session.exec(select(PlanCall))
+    assert "anna" not in call.id

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from pydantic import SecretStr, ValidationError
 
 from newsletter.database import Database, make_private, sqlite_warning
@@ -26,12 +27,14 @@ from newsletter.delivery.dispatch import Desk
 from newsletter.delivery.requests import Letterhead
 from newsletter.delivery.variants import Workshop
 from newsletter.errors import Misconfigured
+from newsletter.feedback.applying import PROVIDER, Scene
 from newsletter.migrations import require_current
 from newsletter.notices.addressing import Gate
 from newsletter.notices.dispatch import NoticeDesk
 from newsletter.notices.letters import Stationery
 from newsletter.providers.base import Provider
 from newsletter.providers.sendgrid import SendGridAccount, SendGridProvider
+from newsletter.providers.sendgrid_events import load_key
 from newsletter.rendering.themes import Theme, load_notice_theme, load_theme
 from newsletter.settings import Settings
 from newsletter.signing import LinkSigner
@@ -84,6 +87,25 @@ class Service:
     def signer(self) -> LinkSigner:
         """What signs links that work for a time."""
         return LinkSigner(_secrets(self.settings, self.settings.link_key, "link-key"))
+
+    @cached_property
+    def event_keys(self) -> tuple[EllipticCurvePublicKey, ...]:
+        """The keys with which the provider may sign its events; without one no call is believed.
+
+        Raises:
+            Misconfigured: One is no such key.
+        """
+        try:
+            return tuple(load_key(key) for key in self.settings.sendgrid_webhook_key)
+        except ValueError as error:
+            raise Misconfigured(
+                f"NEWSLETTER_SENDGRID_WEBHOOK_KEY: copy the key as SendGrid shows it, in one line ({error})"
+            ) from None
+
+    @property
+    def feedback_scene(self) -> Scene:
+        """What the provider's events are applied with now."""
+        return Scene(self.hasher, PROVIDER, self.clock())
 
     @cached_property
     def terms(self) -> FreezeTerms:

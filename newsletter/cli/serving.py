@@ -22,6 +22,7 @@ from newsletter.emulator.app import EmulatorSettings
 from newsletter.emulator.serving import running as emulator_running
 from newsletter.emulator.serving import serve as serve_emulator
 from newsletter.errors import Misconfigured
+from newsletter.feedback.ingest import apply_next
 from newsletter.migrations import migrate
 from newsletter.notices.dispatch import send_next, tidy
 from newsletter.settings import Settings
@@ -208,8 +209,11 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
     desk = service.desk(provider)
     dispatchers = Dispatchers(partial(dispatch_next, desk), service.settings.dispatch_threads, "dispatch")
     senders = Dispatchers(partial(send_next, service.notice_desk(provider)), NOTICE_THREADS, "notices")
+    # One alone: decisions look at all that is known.
+    listener = Dispatchers(lambda: apply_next(service.database, service.feedback_scene), 1, "feedback")
     clock = Clock(desk, service.terms, service.settings.tick_seconds, dispatchers.wake)
-    for threads in (dispatchers, senders):
+    workers = (dispatchers, senders, listener)
+    for threads in workers:
         threads.start()
     scheduler = clock.start()
     try:
@@ -218,8 +222,8 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
         # An impatient second Ctrl-C must not cut the calls under way; `kill -9` still can.
         for impatience in (signal.SIGINT, signal.SIGTERM):
             signal.signal(impatience, signal.SIG_IGN)
-        for threads in (dispatchers, senders):
+        for threads in workers:
             threads.begin_no_more()
         stop(scheduler)
-        for threads in (dispatchers, senders):
+        for threads in workers:
             threads.stop()

@@ -87,7 +87,7 @@ class SendGridProvider:
 
 
 def request_body(message: Message) -> dict[str, Any]:
-    """Write a request as SendGrid documents it; every tracking that would change the mail is off."""
+    """Write a request as SendGrid documents it; what would change the mail is off unless the message asks for it."""
     return {
         "from": {"email": message.sender, "name": message.sender_name},
         "reply_to": {"email": message.reply_to},
@@ -98,8 +98,9 @@ def request_body(message: Message) -> dict[str, Any]:
         "tracking_settings": {
             # Else SendGrid puts its own unsubscribe headers and footer beside ours.
             "subscription_tracking": {"enable": False},
-            "click_tracking": {"enable": False, "enable_text": False},
-            "open_tracking": {"enable": False},
+            # In the text part every link would become one that nobody can read.
+            "click_tracking": {"enable": message.track_clicks, "enable_text": False},
+            "open_tracking": {"enable": message.track_opens},
         },
     }
 

@@ -16,6 +16,7 @@ from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
+from newsletter.feedback.ingest import purge as purge_event_calls
 from newsletter.notices.dispatch import tidy
 from newsletter.plan_calls import purge_calls
 from newsletter.worker.plan_days import end_what_is_over, tell_who_ends_soon
@@ -97,6 +98,7 @@ class Clock:
         """End what waited for its confirmation too long, a thousand a transaction, and forget calls of long ago."""
         with self.desk.database.writing() as session:
             purge_calls(session, now=self.desk.clock())
+            purge_event_calls(session, now=self.desk.clock())
         ended = 1
         while ended:
             with self.desk.database.writing() as session:

@@ -33,7 +33,9 @@ from newsletter.notices.addressing import Gate
 from newsletter.notices.dispatch import NoticeDesk
 from newsletter.notices.letters import Stationery
 from newsletter.providers.base import Provider
-from newsletter.providers.sendgrid import SendGridAccount, SendGridProvider
+from newsletter.providers.sendgrid import SendGridProvider
+from newsletter.providers.sendgrid_account import AccountAPI
+from newsletter.providers.sendgrid_client import SendGridAccount
 from newsletter.providers.sendgrid_events import load_key
 from newsletter.rendering.themes import Theme, load_notice_theme, load_theme
 from newsletter.settings import Settings
@@ -150,14 +152,31 @@ class Service:
 
     def provider(self, emulator_url: str) -> Provider:
         """Choose who takes our mail: SendGrid where real readers are mailed, else the local one at this address."""
+        return SendGridProvider(self._account(emulator_url))
+
+    def account_api(self, emulator_url: str = "") -> AccountAPI:
+        """Choose whose account is asked about: SendGrid's where real readers are mailed, else the local one's.
+
+        Without an address the local one is where the settings say, or where `serve` starts it.
+
+        Raises:
+            Misconfigured: `serve` starts the local SendGrid on whichever port is free, so nobody knows where it is.
+        """
+        return AccountAPI(self._account("" if self.live else emulator_url or self._local_url))
+
+    @property
+    def _local_url(self) -> str:
+        if not self.settings.emulator_url and not self.settings.emulator_port:
+            raise Misconfigured("set NEWSLETTER_EMULATOR_URL to where the local SendGrid listens")
+        return self.settings.emulator_url or f"http://127.0.0.1:{self.settings.emulator_port}"
+
+    def _account(self, emulator_url: str) -> SendGridAccount:
         settings = self.settings
         if self.live:
-            account = SendGridAccount(
+            return SendGridAccount(
                 settings.sendgrid_url, settings.sendgrid_api_key, settings.sendgrid_timeout, direct=False
             )
-        else:
-            account = SendGridAccount(emulator_url, settings.emulator_key, settings.sendgrid_timeout, direct=True)
-        return SendGridProvider(account)
+        return SendGridAccount(emulator_url, settings.emulator_key, settings.sendgrid_timeout, direct=True)
 
 
 def load_settings() -> Settings:

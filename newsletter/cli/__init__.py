@@ -9,6 +9,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.cli import (
+    feedback,
     finding,
     importing,
     issue,
@@ -25,6 +26,7 @@ from newsletter.cli import (
 )
 from newsletter.cli.console import complain
 from newsletter.cli.demo import demo
+from newsletter.cli.reports import report
 from newsletter.cli.snippet import snippet
 from newsletter.composition import configure_logging
 from newsletter.emulator.errors import EmulatorError
@@ -40,6 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
+app.command()(report)
 app.command()(serving.init)
 app.command()(serving.serve)
 app.command()(serving.emulator)
@@ -59,6 +62,7 @@ readers.app.command("export")(importing.export)
 app.add_typer(readers.app, name="subscribers")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(notices.app, name="notices")
+app.add_typer(feedback.app, name="feedback")
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ dies begins again at the cursor, which is committed with the rows; what it did t
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -148,19 +149,25 @@ def purge(session: Session, *, now: datetime) -> int:
     return rows_changed(session.execute(emptied))
 
 
-def forget_address(session: Session, address: str) -> int:
-    """Empty the raw bodies that name an address, whole: events are not told apart in them; tell how many.
+def forget_addresses(session: Session, addresses: Iterable[str]) -> int:
+    """Take addresses out of the raw bodies that are still kept; tell how many bodies these were.
 
-    Their events are applied already, or are applied by the next look: whoever erases waits for that first.
+    A body that was applied is emptied whole. One that waits keeps its other events: the address in it becomes one that
+    nobody has, of the same length.
     """
-    needles = {address.lower().encode(), _as_json(address.lower())}
-    found = [
-        call_id
-        for call_id, body in session.exec(select(EventCall.id, EventCall.body).where(func.length(EventCall.body) > 0))
-        if any(needle in body.lower() for needle in needles)
-    ]
-    session.execute(update(EventCall).where(col(EventCall.id).in_(found)).values(body=b""))
-    return len(found)
+    needles = {form for one in addresses for form in (one.lower().encode(), _as_json(one.lower()))}
+    pattern = re.compile(b"|".join(re.escape(one) for one in sorted(needles, key=len, reverse=True)), re.IGNORECASE)
+    kept = select(EventCall.id).where(func.length(EventCall.body) > 0).order_by(col(EventCall.id))
+    touched = 0
+    for call_id in session.exec(kept).all() if needles else ():
+        call = session.get_one(EventCall, call_id)
+        if pattern.search(call.body):
+            touched += 1
+            call.body = b"" if call.applied_at else pattern.sub(lambda found: b"x" * len(found[0]), call.body)
+            session.add(call)
+            session.flush()
+        session.expunge(call)
+    return touched
 
 
 def _as_json(text: str) -> bytes:

@@ -6,6 +6,7 @@ with trouble of its own, or one that has begun to refuse us, answers "no such us
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
@@ -16,7 +17,7 @@ from newsletter.errors import NotFound, Refused
 from newsletter.feedback.applying import Scene, bring_level
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_of_all
-from newsletter.feedback.models import FeedbackEventRow, Surge, SurgeDecision
+from newsletter.feedback.models import Consequence, ConsequenceState, FeedbackEventRow, Surge, SurgeDecision
 from newsletter.providers.feedback import FeedbackKind
 from subscribers.bulk import insert_missing
 
@@ -80,10 +81,28 @@ def accepted_by(session: Session, mailing_id: int) -> dict[str, int]:
     return dict(session.exec(found).all())
 
 
-def undecided(session: Session) -> list[Surge]:
-    """List the surges that wait for an operator, the oldest first."""
-    found = select(Surge).where(col(Surge.decision).is_(None)).order_by(col(Surge.seen_at))
-    return list(session.exec(found))
+def surges_of(session: Session) -> list[dict[str, Any]]:
+    """List surges, the newest first, each with how many of its consequences wait."""
+    waiting = (
+        select(FeedbackEventRow.mailing_id, FeedbackEventRow.provider, func.count())
+        .join(Consequence, col(Consequence.event_id) == col(FeedbackEventRow.id))
+        .where(Consequence.state == ConsequenceState.quarantined)
+        .group_by(col(FeedbackEventRow.mailing_id), col(FeedbackEventRow.provider))
+    )
+    counts = {(mailing_id, provider): count for mailing_id, provider, count in session.exec(waiting)}
+    return [
+        {
+            "mailing": one.mailing_id,
+            "provider": one.provider,
+            "bounced": one.bounced,
+            "accepted": one.accepted,
+            "seen_at": one.seen_at,
+            "waiting": counts.get((one.mailing_id, one.provider), 0),
+            "decision": one.decision,
+            "decided_by": one.decided_by,
+        }
+        for one in session.exec(select(Surge).order_by(col(Surge.seen_at).desc()))
+    ]
 
 
 def decide_surge(session: Session, mailing_id: int, provider: str, decision: SurgeDecision, scene: Scene) -> int:

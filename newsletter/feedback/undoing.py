@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, true
+from sqlalchemy import ColumnElement, func, true
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -17,6 +17,7 @@ from newsletter.feedback.applying import Scene, revert
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_of_all
 from newsletter.feedback.models import Consequence, ConsequenceState, Deed, FeedbackEventRow, ListRemoval
+from subscribers.actors import Actor
 from subscribers.addresses import mask
 from subscribers.models import Subscriber, SuppressionReason
 from subscribers.suppression import lift_by_id
@@ -123,6 +124,17 @@ def _chosen(choice: Choice) -> ColumnElement[bool]:
     return chosen
 
 
+def count_chosen(session: Session, choice: Choice) -> int:
+    """Count the consequences that can be taken back."""
+    found = (
+        select(func.count())
+        .select_from(Consequence)
+        .join(FeedbackEventRow, col(FeedbackEventRow.id) == col(Consequence.event_id))
+        .where(_chosen(choice), col(Consequence.state).in_(_STANDS))
+    )
+    return session.exec(found).one()
+
+
 #: What can be taken back.
 _STANDS = (ConsequenceState.applied, ConsequenceState.quarantined, ConsequenceState.probing)
 
@@ -162,19 +174,19 @@ def _order_removal(session: Session, row: Consequence) -> None:
         session.flush()
 
 
-def begin_probes(session: Session, scene: Scene) -> int:
+def begin_probes(session: Session, *, by: Actor, now: datetime) -> int:
     """End the pauses that are over, so that the next issue tries the address once more; tell how many there were."""
     limits = limits_of_all(session)
     found = select(Consequence).where(Consequence.deed == Deed.pause, Consequence.state == ConsequenceState.applied)
     due = [
         row
         for row in session.exec(found.order_by(col(Consequence.id)))
-        if row.at + timedelta(days=limits.get(row.publication_id, Limits()).probe_days) <= scene.now
+        if row.at + timedelta(days=limits.get(row.publication_id, Limits()).probe_days) <= now
     ]
     for row in due:
         row.state = ConsequenceState.probing
         if row.suppression_id is not None:
-            lift_by_id(session, row.suppression_id, by=scene.by, now=scene.now)
+            lift_by_id(session, row.suppression_id, by=by, now=now)
         row.suppression_id = None
         session.add(row)
     session.flush()

@@ -23,7 +23,7 @@ from newsletter.feedback.outcomes import Outcome
 from newsletter.feedback.surges import decide_surge
 from newsletter.feedback.undoing import Choice, begin_probes, list_consequences, undo
 from newsletter.providers.base import CallEnd, Ending
-from subscribers.actors import COMMAND_LINE
+from subscribers.actors import CLOCK, COMMAND_LINE
 from subscribers.models import SubscriptionState, SuppressionReason
 from subscribers.roster import find_by_address
 from subscribers.suppression import SuppressionOrder, add, reasons_against
@@ -137,16 +137,16 @@ def test_four_soft_bounces_in_a_row_pause_and_a_failed_probe_ends_it(feedback):
     assert "full@example.com" not in mailed(feedback)
     world.clock.forward(29 * 86400)
     with world.database.writing() as session:
-        assert begin_probes(session, feedback.scene) == 0
+        assert begin_probes(session, by=CLOCK, now=world.clock()) == 0
     world.clock.forward(1 * 86400)
     with world.database.writing() as session:
-        assert begin_probes(session, feedback.scene) == 1
+        assert begin_probes(session, by=CLOCK, now=world.clock()) == 1
     whose = mailed(feedback)["full@example.com"]
     feedback.say(feedback.event(whose, "bounce", world.clock(), **SOFT))
     assert reasons(feedback, "full@example.com") == ["soft_bounces"]
     world.clock.forward(400 * 86400)
     with world.database.writing() as session:
-        assert begin_probes(session, feedback.scene) == 0
+        assert begin_probes(session, by=CLOCK, now=world.clock()) == 0
 
 
 def test_a_delivery_that_is_told_late_takes_a_pause_back(feedback):

@@ -1,45 +1,145 @@
-"""`newsletter report`: what became of an issue, in the terminal, as JSON or as CSV."""
+"""`newsletter report`: what became of an issue, in the terminal, as JSON, as CSV or as a page; and of a publication."""
 
 import csv
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlmodel import Session
 
-from newsletter.cli.console import ID, AsJSON, open_service, out, print_facts, print_json, print_rows, say
+from newsletter.cli.console import (
+    AsJSON,
+    PublicationCode,
+    open_service,
+    out,
+    print_facts,
+    print_json,
+    print_rows,
+    say,
+)
+from newsletter.composition import Service, shipped
+from newsletter.database import make_private
+from newsletter.delivery.mailings import find_mailing
 from newsletter.errors import NewsletterError
 from newsletter.feedback.outcomes import BOUNCED
-from newsletter.reports.issue import IssueReport, Tally, latest_mailing, report_of
+from newsletter.publications import publication_by_id, publication_named
+from newsletter.reports.issue import IssueReport, Tally, arrivals, latest_mailing, report_of, subject_of
+from newsletter.reports.page import Page, render_page
+from newsletter.reports.publication import GROWTH, by_provider, growth_of, last_reports
 from subscribers.formulas import neutralised
 
 
 #: The columns of every table; classes of bounces follow.
 COLUMNS = ("recipients", "accepted", "delivered", "deferred", "processed", "silent", "dropped", "bounced", "complained")
+#: What of them fits into a terminal.
+_SHOWN = ("accepted", "delivered", "under_way", "silent", "dropped", "bounced", "complained")
 _CLASSES = tuple(sorted(one.name for one in BOUNCED))
 #: Gmail's and Yahoo's lines for complaints: to stay under, and never to reach.
 COMPLAINT_LINES = (0.001, 0.003)
 
 
 def report(
-    issue: ID,
-    mailing: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="This mailing, not the last one.")] = None,
-    as_json: AsJSON = False,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV: the whole, and by plan and mailbox provider.")
+    issue: Annotated[
+        int | None, typer.Argument(metavar="[ISSUE]", min=1, max=2**31 - 1, help="The issue's number.")
+    ] = None,
+    growth: Annotated[bool, typer.Option("--growth", help="How the publication grows, by weeks.")] = False,
+    deliverability: Annotated[
+        bool, typer.Option("--deliverability", help="How its last issues arrived, by mailbox provider.")
     ] = False,
+    mailing: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="This mailing, not the last one.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page with charts.")] = None,
+    last: Annotated[int, typer.Option(min=1, max=520, help="So many weeks, or issues.")] = 8,
+    as_json: AsJSON = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    publication: PublicationCode = None,
 ) -> None:
-    """Report what became of an issue: every candidate accounted for, by plan and by mailbox provider."""
-    with open_service().database.reading() as session:
+    """Report what became of an issue: every candidate accounted for; or on a publication, with --growth or the like."""
+    if sum((issue is not None, growth, deliverability)) != 1:
+        raise typer.BadParameter("say one of ISSUE, --growth and --deliverability")
+    service, form = open_service(), _Form(as_json=as_json, as_csv=as_csv)
+    if issue is None:
+        _report_publication(service, publication, last, form, growing=growth)
+        return
+    with service.database.reading() as session:
         found = report_of(session, mailing or latest_mailing(session, issue))
-    if not found.balances:
-        raise NewsletterError(f"the numbers of mailing {found.mailing_id} do not balance: this is an error of ours")
+        if not found.balances:
+            raise NewsletterError(f"the numbers of mailing {found.mailing_id} do not balance: this is an error of ours")
+        if html is not None:
+            make_private(html)
+            html.write_text(render_page(_page(session, service, found, last), shipped("templates")), encoding="utf-8")
+            say(f"The page is {html}.")
+            return
     if as_json:
         print_json(found.as_json())
     elif as_csv:
         _write_csv(found)
     else:
         _show(found)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """In which form a report is printed."""
+
+    as_json: bool
+    as_csv: bool
+
+    def print(self, rows: list[dict[str, Any]], columns: Sequence[str], title: str) -> None:
+        """Print rows of one form."""
+        if self.as_json:
+            print_json(rows)
+        elif self.as_csv:
+            writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({name: neutralised(str(value)) for name, value in row.items()} for row in rows)
+        else:
+            print_rows(rows, columns, title=title)
+
+
+def _report_publication(service: Service, code: str | None, last: int, form: _Form, *, growing: bool) -> None:
+    with service.database.reading() as session:
+        publication = publication_named(session, code)
+        if growing:
+            weeks = growth_of(session, publication, weeks=last, now=service.clock())
+            form.print([{"week": one.begins, **one.counts} for one in weeks], ("week", *GROWTH), publication.name)
+            return
+        tallies = by_provider(last_reports(session, publication, issues=last, live=service.live))
+    rows = [{"provider": name, **one.as_json(), **_shares(one)} for name, one in tallies.items()]
+    columns = ("provider", "accepted", "delivered", "bounced", "complained", "delivered_share", "complaint_share")
+    form.print(rows, columns, publication.name)
+    if not form.as_json and not form.as_csv:
+        _warn_of_complaints(tallies)
+
+
+def _shares(one: Tally) -> dict[str, float]:
+    return {
+        "delivered_share": round(one.delivered / one.accepted, 4) if one.accepted else 0.0,
+        "complaint_share": round(one.complained / one.delivered, 5) if one.delivered else 0.0,
+    }
+
+
+def _page(session: Session, service: Service, found: IssueReport, last: int) -> Page:
+    mailing = find_mailing(session, found.mailing_id)
+    publication = publication_by_id(session, mailing.publication_id)
+    # As many as were asked for beside this one, of the mailings before it.
+    before = [
+        one
+        for one in last_reports(session, publication, issues=last + 1, live=found.live)
+        if one.begun_at and found.begun_at and one.begun_at < found.begun_at
+    ]
+    return Page(
+        publication=publication.name,
+        subject=subject_of(session, found.mailing_id),
+        language="zh" if publication.locale.lower().startswith("zh") else "en",
+        zone=publication.time_zone,
+        now=service.clock(),
+        report=found,
+        arrivals=arrivals(session, found.mailing_id),
+        before=[(subject_of(session, one.mailing_id), one) for one in before],
+    )
 
 
 def _show(found: IssueReport) -> None:
@@ -77,9 +177,17 @@ def _show(found: IssueReport) -> None:
 
 
 def _table(title: str, name: str, tallies: Mapping[str, Tally]) -> None:
-    rows = [{name: key or "not batched"} | one.as_json() for key, one in tallies.items()]
+    rows = [
+        {name: key or "not batched", **one.as_json(), "under_way": one.deferred + one.processed}
+        for key, one in tallies.items()
+    ]
     out.print()
-    print_rows(rows, (name, *COLUMNS), title=title)
+    print_rows(rows, (name, *_SHOWN), title=title)
+    _warn_of_complaints(tallies)
+
+
+def _warn_of_complaints(tallies: Mapping[str, Tally]) -> None:
+    """Say at which providers complaints are over the lines."""
     for key, one in tallies.items():
         share = one.complained / one.delivered if one.delivered else 0
         if share >= COMPLAINT_LINES[0]:

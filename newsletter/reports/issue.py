@@ -4,12 +4,15 @@ One query counts deliveries by everything that tells them apart; all else is sum
 a report can contradict each other. ``accepted = delivered + deferred + processed + silent + dropped + bounced``.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlalchemy import select as select_columns
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from newsletter.delivery.accounts import exclusions_of
@@ -166,6 +169,12 @@ def latest_mailing(session: Session, issue_id: int) -> int:
     return mailing_id
 
 
+def subject_of(session: Session, mailing_id: int) -> str:
+    """Give the subject that a mailing's first variant had."""
+    found = select(Variant.subject).where(Variant.mailing_id == mailing_id).order_by(col(Variant.id)).limit(1)
+    return session.exec(found).first() or f"mailing {mailing_id}"
+
+
 def tally(rows: Iterable[_Row]) -> Tally:
     """Sum up rows."""
     counts: dict[str, int] = {}
@@ -182,6 +191,36 @@ def tally(rows: Iterable[_Row]) -> Tally:
         for name, count in added.items():
             counts[name] = counts.get(name, 0) + count
     return Tally(**counts, bounces=dict(sorted(bounces.items())))
+
+
+def added(tallies: Iterable[Tally]) -> Tally:
+    """Add tallies up."""
+    counts: Counter[str] = Counter()
+    bounces: Counter[str] = Counter()
+    for one in tallies:
+        counts.update({name: value for name, value in vars(one).items() if isinstance(value, int)})
+        bounces.update(one.bounces)
+    return Tally(**counts, bounces=dict(sorted(bounces.items())))
+
+
+def arrivals(session: Session, mailing_id: int) -> dict[str, int]:
+    """Count deliveries by the hour they arrived in (UTC, as 2026-11-23 09), the earliest first."""
+    hour = hour_of(col(DeliveryOutcome.outcome_at), session.get_bind().dialect.name)
+    found = (
+        select_columns(hour, func.count())
+        .join(Delivery, col(Delivery.id) == col(DeliveryOutcome.delivery_id))
+        .where(col(Delivery.mailing_id) == mailing_id, col(DeliveryOutcome.outcome) == int(Outcome.delivered))
+        .group_by(hour)
+        .order_by(hour)
+    )
+    return {str(name): count for name, count in session.execute(found)}
+
+
+def hour_of(column: Mapped[Any], dialect: str) -> ColumnElement[str]:
+    """Write a moment's hour in SQL."""
+    if dialect == "postgresql":
+        return func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24")
+    return func.strftime("%Y-%m-%d %H", column)
 
 
 def _by(rows: Iterable[_Row], name: Callable[[_Row], str]) -> dict[str, Tally]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -87,6 +88,29 @@ def test_a_report_accounts_for_every_candidate(newsletter):
         ("provider", "netease", "1"),
     ]
     assert newsletter("report", "9").returncode == 1
+
+
+def test_a_report_is_also_a_page_that_needs_nothing_else(newsletter, tmp_path):
+    answer = newsletter("report", "1", "--html", str(tmp_path / "report.html"))
+    assert answer.returncode == 0, answer.stderr
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "report.html").stat().st_mode & 0o077 == 0
+    assert "<svg" in page
+    assert "<script" not in page
+    # Names of XML vocabularies are no addresses that anything is fetched from.
+    assert set(re.findall(r"(?:src|href)=[\"'](https?:[^\"']*)", page)) == set()
+    assert "r0@163.com" not in page
+
+
+def test_a_publication_is_reported_on_by_provider_and_by_weeks(newsletter):
+    (netease,) = as_json(newsletter("report", "--deliverability", "--json"))
+    assert (netease["provider"], netease["accepted"], netease["complaint_share"]) == ("netease", 5, 0.5)
+    weeks = as_json(newsletter("report", "--growth", "--last", "520", "--json"))
+    assert len(weeks) == 520
+    assert sum(week["imported"] for week in weeks) == 5
+    assert sum(week["left"] for week in weeks) == 1
+    assert newsletter("report").returncode == 2
+    assert newsletter("report", "1", "--growth").returncode == 2
 
 
 def test_the_lists_are_pulled_from_the_local_sendgrid(newsletter, tmp_path):

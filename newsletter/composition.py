@@ -31,7 +31,8 @@ from newsletter.notices.addressing import Gate
 from newsletter.notices.dispatch import NoticeDesk
 from newsletter.notices.letters import Stationery
 from newsletter.providers.base import Provider
-from newsletter.providers.sendgrid import SendGridAccount, SendGridProvider
+from newsletter.providers.sendgrid import SendGridProvider
+from newsletter.providers.sendgrid_transport import SendGridAccount
 from newsletter.rendering.themes import Theme, load_notice_theme, load_theme
 from newsletter.settings import Settings
 from newsletter.signing import LinkSigner

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from newsletter.emulator.app import EmulatorSettings
 from newsletter.emulator.serving import running
-from newsletter.providers.sendgrid import SendGridAccount, SendGridProvider
+from newsletter.providers.sendgrid import SendGridProvider
+from newsletter.providers.sendgrid_transport import SendGridAccount
 
 
 KEY = "SG.test"

@@ -44,7 +44,7 @@ def classify(answer: Answer, *, now: float) -> CallEnd:
         answer: What came back; header names in lower case.
         now: Seconds since the epoch, against which a reset header is read.
     """
-    detail = _said(answer.body)
+    detail = said(answer.body)
     if answer.status == ACCEPTED:
         return CallEnd(
             Ending.accepted,
@@ -52,7 +52,7 @@ def classify(answer: Answer, *, now: float) -> CallEnd:
             message_id=(answer.headers.get("x-message-id") or "")[:LONGEST_MESSAGE_ID] or None,
         )
     if answer.status == THROTTLED or (answer.status == UNAVAILABLE and _errors(answer.body)):
-        return CallEnd(Ending.throttled, answer.status, wait_seconds=_asked_wait(answer.headers, now), detail=detail)
+        return CallEnd(Ending.throttled, answer.status, wait_seconds=asked_wait(answer.headers, now), detail=detail)
     if answer.status == BAD_REQUEST:
         return _bad_request(answer, detail)
     return CallEnd(_plain_ending(answer.status), answer.status, detail=detail)
@@ -91,13 +91,14 @@ def _errors(body: bytes) -> list[tuple[str, str]]:
         return []
 
 
-def _said(body: bytes) -> str:
+def said(body: bytes) -> str:
     """Give what an answer says: SendGrid's own messages where there are some, else its beginning as it stands."""
     messages = [f"{field}: {message}" if field else message for field, message in _errors(body)]
     return for_people("; ".join(messages).encode() if messages else body)
 
 
-def _asked_wait(headers: Mapping[str, str], now: float) -> float | None:
+def asked_wait(headers: Mapping[str, str], now: float) -> float | None:
+    """Read how many seconds an answer asks to wait; nothing where it does not say."""
     if reset := _number(headers.get("x-ratelimit-reset")):
         return max(0.0, reset - now)
     return _number(headers.get("retry-after"))

@@ -32,6 +32,7 @@ from newsletter.notices.dispatch import NoticeDesk
 from newsletter.notices.letters import Stationery
 from newsletter.providers.base import Provider
 from newsletter.providers.sendgrid import SendGridProvider
+from newsletter.providers.sendgrid_account import AccountClient
 from newsletter.providers.sendgrid_transport import SendGridAccount
 from newsletter.rendering.themes import Theme, load_notice_theme, load_theme
 from newsletter.settings import Settings
@@ -39,6 +40,8 @@ from newsletter.signing import LinkSigner
 from subscribers.hashing import AddressHasher
 
 
+#: Nobody's mail hangs on a question about the account: it waits no longer.
+ACCOUNT_SECONDS = 15.0
 NOT_LIVE = "NOT LIVE: no real reader is mailed; the local SendGrid takes every mail"
 
 
@@ -129,14 +132,17 @@ class Service:
 
     def provider(self, emulator_url: str) -> Provider:
         """Choose who takes our mail: SendGrid where real readers are mailed, else the local one at this address."""
+        return SendGridProvider(self._account(emulator_url, self.settings.sendgrid_timeout))
+
+    def account_client(self, emulator_url: str) -> AccountClient:
+        """Choose who is asked about the account, as whoever takes our mail is chosen."""
+        return AccountClient(self._account(emulator_url, min(self.settings.sendgrid_timeout, ACCOUNT_SECONDS)))
+
+    def _account(self, emulator_url: str, timeout: float) -> SendGridAccount:
         settings = self.settings
         if self.live:
-            account = SendGridAccount(
-                settings.sendgrid_url, settings.sendgrid_api_key, settings.sendgrid_timeout, direct=False
-            )
-        else:
-            account = SendGridAccount(emulator_url, settings.emulator_key, settings.sendgrid_timeout, direct=True)
-        return SendGridProvider(account)
+            return SendGridAccount(settings.sendgrid_url, settings.sendgrid_api_key, timeout, direct=False)
+        return SendGridAccount(emulator_url, settings.emulator_key, timeout, direct=True)
 
 
 def load_settings() -> Settings:

@@ -9,6 +9,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.cli import (
+    doctor,
     finding,
     importing,
     issue,
@@ -59,6 +60,7 @@ readers.app.command("export")(importing.export)
 app.add_typer(readers.app, name="subscribers")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(notices.app, name="notices")
+app.add_typer(doctor.app, name="doctor")
 
 
 def main() -> None:

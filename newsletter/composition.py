@@ -11,12 +11,13 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from pydantic import SecretStr, ValidationError
 
 from newsletter.database import Database, make_private, sqlite_warning
@@ -26,22 +27,22 @@ from newsletter.delivery.dispatch import Desk
 from newsletter.delivery.requests import Letterhead
 from newsletter.delivery.variants import Workshop
 from newsletter.errors import Misconfigured
+from newsletter.feedback.applying import PROVIDER, Scene
 from newsletter.migrations import require_current
 from newsletter.notices.addressing import Gate
 from newsletter.notices.dispatch import NoticeDesk
 from newsletter.notices.letters import Stationery
 from newsletter.providers.base import Provider
 from newsletter.providers.sendgrid import SendGridProvider
-from newsletter.providers.sendgrid_account import AccountClient
-from newsletter.providers.sendgrid_transport import SendGridAccount
+from newsletter.providers.sendgrid_account import AccountAPI
+from newsletter.providers.sendgrid_client import SendGridAccount
+from newsletter.providers.sendgrid_events import load_key
 from newsletter.rendering.themes import Theme, load_notice_theme, load_theme
 from newsletter.settings import Settings
 from newsletter.signing import LinkSigner
 from subscribers.hashing import AddressHasher
 
 
-#: Nobody's mail hangs on a question about the account: it waits no longer.
-ACCOUNT_SECONDS = 15.0
 NOT_LIVE = "NOT LIVE: no real reader is mailed; the local SendGrid takes every mail"
 
 
@@ -90,6 +91,25 @@ class Service:
         return LinkSigner(_secrets(self.settings, self.settings.link_key, "link-key"))
 
     @cached_property
+    def event_keys(self) -> tuple[EllipticCurvePublicKey, ...]:
+        """The keys with which the provider may sign its events; without one no call is believed.
+
+        Raises:
+            Misconfigured: One is no such key.
+        """
+        try:
+            return tuple(load_key(key) for key in self.settings.sendgrid_webhook_key)
+        except ValueError as error:
+            raise Misconfigured(
+                f"NEWSLETTER_SENDGRID_WEBHOOK_KEY: copy the key as SendGrid shows it, in one line ({error})"
+            ) from None
+
+    @property
+    def feedback_scene(self) -> Scene:
+        """What the provider's events are applied with now."""
+        return Scene(self.hasher, PROVIDER, self.clock())
+
+    @cached_property
     def terms(self) -> FreezeTerms:
         """What this installation adds to a freeze."""
         return FreezeTerms(self.workshop, self.settings.allow_list, self.settings.batch_size)
@@ -132,17 +152,33 @@ class Service:
 
     def provider(self, emulator_url: str) -> Provider:
         """Choose who takes our mail: SendGrid where real readers are mailed, else the local one at this address."""
-        return SendGridProvider(self._account(emulator_url, self.settings.sendgrid_timeout))
+        return SendGridProvider(self._account(emulator_url))
 
-    def account_client(self, emulator_url: str) -> AccountClient:
-        """Choose who is asked about the account, as whoever takes our mail is chosen."""
-        return AccountClient(self._account(emulator_url, min(self.settings.sendgrid_timeout, ACCOUNT_SECONDS)))
+    def account_api(self, emulator_url: str = "", *, patience: float | None = None) -> AccountAPI:
+        """Choose whose account is asked about: SendGrid's where real readers are mailed, else the local one's.
 
-    def _account(self, emulator_url: str, timeout: float) -> SendGridAccount:
+        Without an address the local one is where the settings say, or where `serve` starts it. With patience no answer
+        is waited for longer than so many seconds.
+
+        Raises:
+            Misconfigured: `serve` starts the local SendGrid on whichever port is free, so nobody knows where it is.
+        """
+        account = self._account("" if self.live else emulator_url or self._local_url)
+        return AccountAPI(replace(account, timeout=min(account.timeout, patience or account.timeout)))
+
+    @property
+    def _local_url(self) -> str:
+        if not self.settings.emulator_url and not self.settings.emulator_port:
+            raise Misconfigured("set NEWSLETTER_EMULATOR_URL to where the local SendGrid listens")
+        return self.settings.emulator_url or f"http://127.0.0.1:{self.settings.emulator_port}"
+
+    def _account(self, emulator_url: str) -> SendGridAccount:
         settings = self.settings
         if self.live:
-            return SendGridAccount(settings.sendgrid_url, settings.sendgrid_api_key, timeout, direct=False)
-        return SendGridAccount(emulator_url, settings.emulator_key, timeout, direct=True)
+            return SendGridAccount(
+                settings.sendgrid_url, settings.sendgrid_api_key, settings.sendgrid_timeout, direct=False
+            )
+        return SendGridAccount(emulator_url, settings.emulator_key, settings.sendgrid_timeout, direct=True)
 
 
 def load_settings() -> Settings:

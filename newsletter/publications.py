@@ -44,6 +44,8 @@ class Publication(SQLModel, table=True):
     leave_mailbox: str = ""
     consent_text: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     noindex: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    track_opens: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    track_clicks: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     created_at: datetime
 
 
@@ -56,7 +58,8 @@ class PublicationForm:
     another plan; ``brand_color`` is ``#rrggbb``, ``standing_footer`` is Markdown at the end of every issue.
     ``frequency`` is how often it comes, as sign-up forms say it; ``privacy_url`` and ``privacy_version`` name the
     policy that readers agree to; ``leave_mailbox`` takes mails that unsubscribe their sender; ``consent_text`` takes
-    the place of our own words of consent on sign-up forms. ``noindex`` asks search engines to leave the archive out.
+    the place of our own words of consent on sign-up forms. ``noindex`` asks search engines to leave the archive out;
+    ``track_opens`` and ``track_clicks`` have the provider count them.
     """
 
     name: str | None = None
@@ -77,6 +80,8 @@ class PublicationForm:
     leave_mailbox: str | None = None
     consent_text: str | None = None
     noindex: bool | None = field(default=None, kw_only=True)
+    track_opens: bool | None = field(default=None, kw_only=True)
+    track_clicks: bool | None = field(default=None, kw_only=True)
 
     def cleaned(self) -> dict[str, str | bool]:
         """Give the fields that were said, checked.
@@ -87,7 +92,7 @@ class PublicationForm:
         said = {name: value.strip() for name, value in vars(self).items() if isinstance(value, str)}
         for name, value in said.items():
             _check(name, value)
-        return {**said, **({} if self.noindex is None else {"noindex": self.noindex})}
+        return {**said, **{name: value for name, value in vars(self).items() if isinstance(value, bool)}}
 
 
 _ADDRESSES_OF_PAGES = frozenset({"site_url", "subscribe_url", "upgrade_url", "logo_url", "privacy_url"})

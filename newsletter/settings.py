@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     sendgrid_timeout: float = Field(
         60.0, gt=0, le=600, description="Seconds to wait for SendGrid's answer before the outcome counts as unknown."
     )
+    sendgrid_webhook_key: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Public keys of SendGrid's signed events, by commas. NOT LIVE the local SendGrid's own is taken.",
+    )
     emulator_url: str = Field(
         "",
         description="Local SendGrid to deliver to when not live; empty: `serve` starts its own. Loopback only.",
@@ -106,6 +110,11 @@ class Settings(BaseSettings):
         if not entries or not all("@" in entry for entry in entries):
             raise ValueError("write addresses and @domains, comma-separated; leave the setting out to mail everybody")
         return entries
+
+    @field_validator("sendgrid_webhook_key", mode="before")
+    @classmethod
+    def _are_words(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("address_pepper", "link_key")
     @classmethod

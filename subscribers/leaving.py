@@ -113,6 +113,28 @@ def leave_everything(
     return _end(session, view, LeavingChannel.page, by=by, now=now)
 
 
+def leave_by_provider(
+    session: Session, subscription_id: int, channel: LeavingChannel, *, by: Actor, now: datetime
+) -> bool:
+    """End a subscription because the mail provider says its reader wants no more; tell whether it still stood."""
+    return _end(session, find_subscription(session, subscription_id), channel, by=by, now=now).is_new
+
+
+def restore(session: Session, subscription_id: int, channel: LeavingChannel, *, by: Actor, now: datetime) -> bool:
+    """Let a subscription stand again as before a departure that was none, if that is how it ended; tell whether so."""
+    view = find_subscription(session, subscription_id)
+    if view.state is not SubscriptionState.left:
+        return False
+    last = _last_departure(session, view.id)
+    if last.source != channel:
+        return False
+    before = SubscriptionState(last.detail["from"])
+    left = (col(Subscription.id) == view.id) & (col(Subscription.state) == SubscriptionState.left)
+    session.execute(update(Subscription).where(left).values(state=before, left_at=None))
+    record(session, view, Proof(ConsentKind.returned, "operator", {"to": before}), by=by, now=now)
+    return True
+
+
 def complain(  # noqa: PLR0913 - whose and from where, with the pepper
     session: Session, subscription_id: int, origin: str, *, hasher: AddressHasher, by: Actor, now: datetime
 ) -> None:

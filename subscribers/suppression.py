@@ -71,6 +71,37 @@ def add(session: Session, order: SuppressionOrder, *, hasher: AddressHasher, by:
     return _newest(session, address_hash) != before
 
 
+@dataclass(frozen=True)
+class HashedOrder:
+    """A suppression of an address of which only the keyed hash is at hand."""
+
+    address_hash: str
+    reason: SuppressionReason
+    publication_id: int | None
+    origin: str
+
+
+def add_hashed(session: Session, order: HashedOrder, *, hasher: AddressHasher, by: Actor, now: datetime) -> int | None:
+    """Suppress an address by its hash with the newest pepper; give the new row's id, nothing where one stood already.
+
+    Raises:
+        OtherPepper: The store was hashed with another pepper.
+    """
+    begin_with_pepper(session, hasher, now=now)
+    row = {**vars(order), "hash_key_id": hasher.key_id, "created_at": now, "created_by": str(by), "lifted_by": ""}
+    before = _newest(session, order.address_hash)
+    insert_missing(session, Suppression, [row])
+    after = _newest(session, order.address_hash)
+    return after if after != before else None
+
+
+def lift_by_id(session: Session, suppression_id: int, *, by: Actor, now: datetime) -> bool:
+    """Lift one suppression, whatever its reason; tell whether it still stood."""
+    mine = (col(Suppression.id) == suppression_id) & col(Suppression.lifted_at).is_(None)
+    lifted = update(Suppression).where(mine).values(lifted_at=now, lifted_by=str(by))
+    return bool(rows_changed(session.execute(lifted)))
+
+
 def lift(session: Session, order: SuppressionOrder, *, hasher: AddressHasher, by: Actor, now: datetime) -> bool:
     """Lift the suppression of an address for one reason in one scope; other reasons and scopes stand.
 

@@ -50,9 +50,9 @@ def scripted_server(context: ssl.SSLContext | None = None) -> Iterator[ScriptedS
             server.asked.append((self.command, self.path, dict(self.headers), body))
             reply = server.replies.get((self.command, self.path.split("?")[0]), server.otherwise)
             self.send_response_only(reply.status)
-            for name, value in {"Date": self.date_time_string(), **reply.headers}.items():
+            length = {"Content-Length": str(len(reply.body))}
+            for name, value in {"Date": self.date_time_string(), **length, **reply.headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             self.wfile.write(reply.body)
 

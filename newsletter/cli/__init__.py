@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.cli import (
     doctor,
+    feedback,
     finding,
     importing,
     issue,
@@ -26,6 +27,7 @@ from newsletter.cli import (
 )
 from newsletter.cli.console import complain
 from newsletter.cli.demo import demo
+from newsletter.cli.reports import report
 from newsletter.cli.snippet import snippet
 from newsletter.composition import configure_logging
 from newsletter.emulator.errors import EmulatorError
@@ -41,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
+app.command()(report)
 app.command()(serving.init)
 app.command()(serving.serve)
 app.command()(serving.emulator)
@@ -60,6 +63,7 @@ readers.app.command("export")(importing.export)
 app.add_typer(readers.app, name="subscribers")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(notices.app, name="notices")
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(doctor.app, name="doctor")
 
 

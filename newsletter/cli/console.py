@@ -123,6 +123,15 @@ def _plain(text: str) -> str:
 
 
 @contextmanager
+def counting_bar(what: str) -> Iterator[Callable[[int], object]]:
+    """Show on standard error how much is done of work whose size nobody knows; call what is given with each piece."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,}"))
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda pieces: progress.advance(task, pieces)
+
+
+@contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[], object]]:
     """Show a bar on standard error while work goes on; call what is given after each piece."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

@@ -1,14 +1,15 @@
 """`newsletter demo`: the whole path on this machine in one command, with invented readers and a local SendGrid.
 
-A publication, readers, an issue, a mailing that the clock picks up; one reader leaves by their mail program's button
-and one by the page; the next issue leaves both out. What is printed is counted from the ledger and from the local
-SendGrid's own record, address by address.
+A publication, readers, an issue, a mailing that the clock picks up; some mails bounce, some readers complain, one
+leaves by their mail program's button and one by the page; the next issue leaves them out. What is printed is counted
+from the ledger and from the local SendGrid's own record, address by address and event by event.
 """
 
 import json
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,8 +29,10 @@ from newsletter.delivery.mailings import find_mailing
 from newsletter.delivery.models import Batch, Delivery
 from newsletter.delivery.scheduling import Order, schedule
 from newsletter.errors import NewsletterError, Refused
+from newsletter.feedback.ingest import backlog
 from newsletter.issues.shelf import Placing, add_source
 from newsletter.publications import Publication
+from newsletter.reports.issue import IssueReport, report_of
 from subscribers.actors import COMMAND_LINE
 from subscribers.models import Subscriber
 
@@ -47,11 +50,21 @@ class Mailed:
     account: Account
     expected: frozenset[str]
     delivered: Counter[str]
+    report: IssueReport
+    said: Counter[str]
 
     @property
     def missing(self) -> int:
         """How many accepted recipients the local SendGrid has no mail of."""
         return len(self.expected - set(self.delivered))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the report and the local SendGrid's record say the same, to the unit."""
+        total, said = self.report.total, self.said
+        here = (total.delivered, total.bounced, total.dropped, total.complained, self.report.deferred_once)
+        there = (said["delivered"], said["bounce"], said["dropped"], said["spamreport"], said["deferred"])
+        return self.report.balances and here == there
 
     @property
     def more_than_once(self) -> int:
@@ -72,6 +85,7 @@ def demo(
         err.print(f"[yellow]{NOT_LIVE}.[/]")
         publication = make_publication(set_up.service)
         rows = make_readers(set_up.service, publication, subscribers)
+        _let_some_bounce(set_up)
         first = _mail(set_up, publication, first_source)
         leavers = _let_two_leave(set_up)
         second = _mail(set_up, publication, (shipped("examples") / "weekly-next.md").read_bytes())
@@ -102,13 +116,52 @@ def _mail(set_up: Stage, publication: Publication, source: bytes) -> Mailed:
         order = Order(shelved.issue.id, service.clock())
         mailing = schedule(session, order, service.workshop, by=COMMAND_LINE, now=service.clock())
     _wait(set_up, mailing.id)
+    _wait_for_feedback(set_up)
     with service.database.reading() as session:
         ended = find_mailing(session, mailing.id)
         account = account_of(session, ended)
         addresses, accepted = _addresses(set_up, mailing.id)
-    record = _record_of(set_up)
-    delivered = Counter(address for delivery, address in record if delivery in addresses)
-    return Mailed(mailing.id, ended.state, account, accepted, delivered)
+        report = report_of(session, mailing.id)
+    delivered = Counter(address for delivery, address in _record_of(set_up) if delivery in addresses)
+    return Mailed(mailing.id, ended.state, account, accepted, delivered, report, _said_of(set_up, addresses))
+
+
+#: What becomes of some of the demo's mails: whose, how many of them, and what their server says.
+_SCRIPT: Sequence[dict[str, object]] = (
+    {"reaction": "bounce", "domain": "example.com", "rate": 0.03, "seed": 1},
+    {"reaction": "block", "domain": "example.org", "rate": 0.03, "seed": 2},
+    {"reaction": "defer", "domain": "example.net", "rate": 0.1, "seed": 3},
+    {"reaction": "complain", "rate": 0.01, "seed": 4},
+)
+
+
+def _let_some_bounce(set_up: Stage) -> None:
+    """Tell the local SendGrid what becomes of the mails."""
+    for rule in _SCRIPT:
+        call(f"{set_up.emulator_url}/_emulator/react", data=json.dumps(rule).encode(), kind="application/json")
+
+
+def _wait_for_feedback(set_up: Stage) -> None:
+    """Wait until every event of the local SendGrid's was posted, and applied."""
+    deadline = time.monotonic() + LONGEST_WAIT
+    while time.monotonic() < deadline:
+        posting = json.loads(call(f"{set_up.emulator_url}/_emulator/counts"))["posting"]
+        with set_up.service.database.reading() as session:
+            waiting = backlog(session).calls
+        if not posting["waiting"] and not waiting:
+            return
+        time.sleep(0.1)
+    raise NewsletterError(f"the demo's events did not all arrive within {LONGEST_WAIT:.0f} s; see {set_up.folder}")
+
+
+def _said_of(set_up: Stage, delivery_ids: frozenset[int]) -> Counter[str]:
+    """Count what the local SendGrid said of these deliveries, by its own record of events."""
+    said: Counter[str] = Counter()
+    for line in call(f"{set_up.emulator_url}/_emulator/events").splitlines():
+        event = json.loads(line)
+        if int(event["body"].get("delivery", 0)) in delivery_ids:
+            said[event["kind"]] += 1
+    return said
 
 
 def _wait(set_up: Stage, mailing_id: int) -> None:
@@ -188,10 +241,12 @@ def _numbers(mailed: Mailed) -> dict[str, Any]:
         "skipped": standing.skipped,
         "rejected": standing.rejected,
         "unknown": standing.unknown,
-        # Counted from feedback events; SendGrid's are not read yet, so none has come.
-        "delivered": 0,
-        "bounced": 0,
-        "complained": 0,
+        # Counted by the service from the events that the local SendGrid posted to it.
+        "delivered": mailed.report.total.delivered,
+        "bounced": mailed.report.total.bounced,
+        "complained": mailed.report.total.complained,
+        "deferred_once": mailed.report.deferred_once,
+        "bounces": dict(mailed.report.total.bounces),
         "received_more_than_once": mailed.more_than_once,
         "missing": mailed.missing,
         "balances": mailed.account.balances,
@@ -201,7 +256,8 @@ def _numbers(mailed: Mailed) -> dict[str, Any]:
 def _print_story(told: dict[str, Any]) -> None:
     following = told["next_mailing"]
     excluded = [f"excluded: {reason}" for reason in {**told["exclusions"], **following["exclusions"]}]
-    names = ["candidates", *excluded, "recipients", "accepted", "unknown", "received_more_than_once", "missing"]
+    names = ["candidates", *excluded, "recipients", "accepted", "delivered", "bounced", "complained"]
+    names += ["unknown", "received_more_than_once", "missing"]
 
     def value(mailing: dict[str, Any], name: str) -> Any:
         kind, _, reason = name.partition(": ")
@@ -209,7 +265,11 @@ def _print_story(told: dict[str, Any]) -> None:
 
     rows = [{"": name, "first issue": value(told, name), "next issue": value(following, name)} for name in names]
     print_rows(rows, ("", "first issue", "next issue"), title="What happened")
-    out.print("\nOne reader left by their mail program's button, one by the page; the next issue went to neither.")
+    out.print(
+        "\nOne reader left by their mail program's button, one by the page; the next issue went to neither, "
+        "and not to whose mail had bounced or who had complained.",
+        soft_wrap=True,
+    )
 
 
 def _stay_up(set_up: Stage) -> None:
@@ -227,6 +287,8 @@ def _stay_up(set_up: Stage) -> None:
 def _require_truth(first: Mailed, second: Mailed, leavers: tuple[str, str]) -> None:
     """Fail loudly where the demo did not show what it promises."""
     for mailed in (first, second):
+        if not mailed.agrees:
+            raise NewsletterError(f"the report and the local SendGrid differ: {mailed.report.total}, {mailed.said}")
         if not mailed.account.balances or mailed.missing or mailed.more_than_once or mailed.account.standing.unknown:
             raise NewsletterError(f"the demo's mailing {mailed.mailing_id} did not go as promised: {_numbers(mailed)}")
     if any(address in second.delivered for address in leavers):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,16 +46,17 @@ def stage(data_dir: Path | None) -> Iterator[Stage]:
         database.close()
         service = Service(settings)
         _ = service.hasher
-        emulator = parts.enter_context(_part(folder, "emulator"))
+        emulator = parts.enter_context(_part(folder, "emulator", words=("--batch-seconds", "0.3")))
         served = parts.enter_context(_part(folder, "serve", NEWSLETTER_EMULATOR_URL=emulator["emulator_url"]))
         yield Stage(service, served["service_url"], emulator["emulator_url"], folder)
         service.database.close()
 
 
-def call(url: str, *, data: bytes | None = None) -> bytes:
+def call(url: str, *, data: bytes | None = None, kind: str = "application/x-www-form-urlencoded") -> bytes:
     """Fetch from, or POST to, a part of the stage; on loopback and past every proxy."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url, data=data), timeout=60) as answer:  # noqa: S310 - our own parts
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": kind} if data else {})  # noqa: S310
+    with opener.open(request, timeout=60) as answer:
         body: bytes = answer.read()
     return body
 
@@ -80,14 +81,14 @@ def _own_folder(data_dir: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _part(folder: Path, command: str, **settings: str) -> Iterator[dict[str, Any]]:
+def _part(folder: Path, command: str, *, words: Sequence[str] = (), **settings: str) -> Iterator[dict[str, Any]]:
     """Start one of our own commands and give what it says when it is ready; stop it in order at the end."""
     log = folder / f"{command}.log"
     own = {"NEWSLETTER_LIVE": "false", "NEWSLETTER_DATA_DIR": str(folder), "NEWSLETTER_TICK_SECONDS": "0.2"}
     environment = {**os.environ, **own, **settings}
     with log.open("wb") as complaints:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "newsletter", command, "--port", "0", "--json"],
+            [sys.executable, "-m", "newsletter", command, "--port", "0", "--json", *words],
             # Away from any `.env`: a real key in it must not be seen.
             cwd=folder,
             env=environment,

@@ -28,6 +28,8 @@ NameServer = Annotated[
     str | None, typer.Option("--dns", metavar="IP", help="Ask this name server instead of the machine's own.")
 ]
 
+#: Seconds for one question to SendGrid: somebody waits for the table.
+PATIENCE = 15.0
 _SQLITE = "sqlite:///"
 _LOOKS = {
     Status.problem: ("✗", "bold red"),
@@ -74,7 +76,7 @@ def mail(
 def _installation(service: Service, only: str | None, *, offline: bool, dns: str | None) -> Installation:
     settings = service.settings
     local = settings.emulator_url or f"http://127.0.0.1:{settings.emulator_port}"
-    inquiry = Inquiry(service.account_client(local), service.clock, local=not service.live)
+    inquiry = Inquiry(service.account_api(local, patience=PATIENCE), service.clock, local=not service.live)
     return Installation(
         settings,
         _store_as_found(settings),
@@ -83,7 +85,7 @@ def _installation(service: Service, only: str | None, *, offline: bool, dns: str
         service.clock,
         None if offline else inquiry,
         None if offline else open_names(dns),
-        tuple(getattr(settings, "sendgrid_webhook_key", ())),
+        settings.sendgrid_webhook_key,
         only,
     )
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from newsletter.cli import report
 from newsletter.cli.console import (
     ID,
     AsJSON,
@@ -20,6 +19,7 @@ from newsletter.cli.console import (
     progress_bar,
     say,
 )
+from newsletter.cli.findings import show as show_findings
 from newsletter.cli.live_links import addresses_of, probe
 from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript, say_stand_in
 from newsletter.cli.previewing import serve_preview
@@ -157,7 +157,7 @@ def check(
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:
-        report.show(edition, findings)
+        show_findings(edition, findings)
     if any(finding.severity is Severity.blocker for finding in findings):
         raise typer.Exit(1)
 

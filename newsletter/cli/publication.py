@@ -54,6 +54,13 @@ NoIndex = Annotated[
     typer.Option("--noindex/--index", help="Whether search engines are asked to leave the archive out."),
 ]
 
+TrackOpens = Annotated[
+    bool | None, typer.Option("--track-opens/--no-track-opens", help="Whether SendGrid counts opens.")
+]
+TrackClicks = Annotated[
+    bool | None, typer.Option("--track-clicks/--no-track-clicks", help="Whether SendGrid counts clicks on links.")
+]
+
 
 @app.command()
 def add(
@@ -76,12 +83,14 @@ def add(
     leave_mailbox: LeaveMailbox = None,
     consent_text: ConsentText = None,
     noindex: NoIndex = None,
+    track_opens: TrackOpens = None,
+    track_clicks: TrackClicks = None,
 ) -> None:
     """Create a publication, with a plan `free`."""
     looks = (subscribe_url, upgrade_url, logo_url, brand_color, standing_footer)
     sign_up = (frequency, privacy_url, privacy_version, leave_mailbox, consent_text)
     said = (name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks, *sign_up)
-    form = _form(*said, noindex=noindex)
+    form = _form(*said, noindex=noindex, track_opens=track_opens, track_clicks=track_clicks)
     service = open_service()
     with service.database.writing() as session:
         publication = add_publication(session, code, form, now=service.clock())
@@ -111,12 +120,14 @@ def set_(
     leave_mailbox: LeaveMailbox = None,
     consent_text: ConsentText = None,
     noindex: NoIndex = None,
+    track_opens: TrackOpens = None,
+    track_clicks: TrackClicks = None,
 ) -> None:
     """Change a publication; what is not named stays."""
     looks = (subscribe_url, upgrade_url, logo_url, brand_color, standing_footer)
     sign_up = (frequency, privacy_url, privacy_version, leave_mailbox, consent_text)
     said = (name, sender, reply_to, site_url, postal_address, time_zone, locale, *looks, *sign_up)
-    form = _form(*said, noindex=noindex)
+    form = _form(*said, noindex=noindex, track_opens=track_opens, track_clicks=track_clicks)
     service = open_service()
     with service.database.writing() as session:
         publication = set_publication(session, code, form)
@@ -148,13 +159,15 @@ def show(code: Annotated[str | None, typer.Argument()] = None, as_json: AsJSON =
     _say_missing(publication)
 
 
-def _form(*said: str | None, noindex: bool | None) -> PublicationForm:
+def _form(
+    *said: str | None, noindex: bool | None, track_opens: bool | None, track_clicks: bool | None
+) -> PublicationForm:
     """Put what was said, in the form's own order, into the form.
 
     Raises:
         BadIssue: The standing footer holds a container that no mail could be made with.
     """
-    form = PublicationForm(*said, noindex=noindex)
+    form = PublicationForm(*said, noindex=noindex, track_opens=track_opens, track_clicks=track_clicks)
     if form.standing_footer:
         read_text(form.standing_footer)
     return form

@@ -19,6 +19,7 @@ from newsletter.database import make_private
 from newsletter.delivery.history import count_deliveries
 from newsletter.emulator.record import Record
 from newsletter.errors import Refused
+from newsletter.feedback.ingest import forget_addresses
 from newsletter.outbox import cancel
 from newsletter.publications import list_publications, publication_by_id, publication_named
 from newsletter.scrubbing import scrub
@@ -105,9 +106,10 @@ def erase(address: AddressArgument, yes: Yes = False) -> None:
         now = service.clock()
         done = erase_person(session, address, hasher=service.hasher, by=COMMAND_LINE, now=now)
         cancel(session, done.subscription_ids, reason="erased", now=now)
+        forget_addresses(session, words)
     log.info("a person was erased", subscriptions=len(done.subscription_ids), ended=done.ended)
     say(_what_is_done(masked, done))
-    scrubbed = scrub(service.database, words, sorted(PERSONAL_COLUMNS))
+    scrubbed = scrub(service.database, words, sorted([*PERSONAL_COLUMNS, "event_call"]))
     _forget_trial_mails(service, words)
     if not scrubbed:
         raise Refused(

@@ -4,6 +4,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -22,8 +23,11 @@ from newsletter.emulator.app import EmulatorSettings
 from newsletter.emulator.serving import running as emulator_running
 from newsletter.emulator.serving import serve as serve_emulator
 from newsletter.errors import Misconfigured
+from newsletter.feedback.ingest import apply_next
+from newsletter.feedback.pulling import pull, remove_next
 from newsletter.migrations import migrate
 from newsletter.notices.dispatch import send_next, tidy
+from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
 from newsletter.settings import Settings
 from newsletter.web.app import create_app
 from newsletter.worker.clock import Clock, stop
@@ -65,6 +69,8 @@ def serve(port: Port = None, as_json: AsJSON = False) -> None:
         service = Service(settings.model_copy(update={"public_url": settings.public_url or url}))
         say_not_live(service)
         emulator_url = parts.enter_context(_local_sendgrid(service))
+        if emulator_url:
+            service = _heard_by(service, emulator_url, url)
         _require_pepper(service)
         _free_what_a_crash_left(service)
         parts.enter_context(_working(service, emulator_url))
@@ -90,11 +96,15 @@ def emulator(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8025,
     data_dir: Annotated[Path | None, typer.Option(help="Where delivered mails are kept.")] = None,
     null: Annotated[bool, typer.Option("--null", help="Keep counts and ids only; for measuring.")] = False,
+    webhook: Annotated[str, typer.Option(help="Where events are posted; `serve` says it by itself.")] = "",
+    batch_seconds: Annotated[
+        float, typer.Option(min=0, help="How long events are collected before they are posted; SendGrid: 30.")
+    ] = 2.0,
     as_json: AsJSON = False,
 ) -> None:
     """Run the local SendGrid with its inbox page."""
     settings = load_settings()
-    ours = _emulator_settings(settings, data_dir, null=null)
+    ours = replace(_emulator_settings(settings, data_dir), null=null, webhook=webhook, batch_seconds=batch_seconds)
 
     def on_ready(url: str) -> None:
         if as_json:
@@ -106,12 +116,12 @@ def emulator(
         serve_emulator(ours, port, on_ready)
 
 
-def _emulator_settings(settings: Settings, data_dir: Path | None = None, *, null: bool = False) -> EmulatorSettings:
+def _emulator_settings(settings: Settings, data_dir: Path | None = None) -> EmulatorSettings:
     return EmulatorSettings(
         data_dir=data_dir or settings.data_dir / "emulator",
         templates_dir=shipped("templates") / "emulator",
         api_key=settings.emulator_key.get_secret_value(),
-        null=null,
+        batch_seconds=2.0,
     )
 
 
@@ -174,6 +184,20 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield bound
 
 
+def _heard_by(service: Service, emulator_url: str, url: str) -> Service:
+    """Have the local SendGrid post its events here, and believe its key, as an operator sets up the real one."""
+    api = service.account_api(emulator_url)
+    settings = ("user", "webhooks", "event", "settings")
+    try:
+        api.patch(*settings, body={"enabled": True, "url": f"{url}/webhooks/sendgrid"})
+        key = api.get(*settings, "signed")["public_key"]
+    except AccountRefused as refusal:
+        log.warning("the local SendGrid posts no events here", why=str(refusal))
+        return service
+    known = service.settings.sendgrid_webhook_key
+    return Service(service.settings.model_copy(update={"sendgrid_webhook_key": (*known, key)}), service.clock)
+
+
 @contextmanager
 def _local_sendgrid(service: Service) -> Iterator[str]:
     """Give the address of the local SendGrid: the one in the settings, else one of our own; empty when live."""
@@ -201,6 +225,21 @@ def _free_what_a_crash_left(service: Service) -> None:
         log.warning("the service was not stopped in order", batches_freed=freed, batches_unknown=unknown)
 
 
+def _pull_lists(service: Service, api: AccountAPI) -> None:
+    try:
+        for one in pull(service.database, api, service.feedback_scene, on_page=int):
+            log.info("a list of the provider was read", list=one.list_name, entries=one.entries, news=one.news)
+    except AccountRefused as refusal:
+        log.warning("the provider's lists could not be read", why=str(refusal))
+
+
+def _heed_next(service: Service, api: AccountAPI) -> bool:
+    """Apply what the provider said next, else have it take an address off its list; tell whether there was anything."""
+    if apply_next(service.database, service.feedback_scene):
+        return True
+    return remove_next(service.database, api, now=service.clock())
+
+
 @contextmanager
 def _working(service: Service, emulator_url: str) -> Iterator[None]:
     """Dispatch, send notices and tick while the web is up; at the end finish the calls under way and begin no other."""
@@ -208,8 +247,14 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
     desk = service.desk(provider)
     dispatchers = Dispatchers(partial(dispatch_next, desk), service.settings.dispatch_threads, "dispatch")
     senders = Dispatchers(partial(send_next, service.notice_desk(provider)), NOTICE_THREADS, "notices")
-    clock = Clock(desk, service.terms, service.settings.tick_seconds, dispatchers.wake)
-    for threads in (dispatchers, senders):
+    # One alone: decisions look at all that is known.
+    api = service.account_api(emulator_url)
+    listener = Dispatchers(lambda: _heed_next(service, api), 1, "feedback")
+    clock = Clock(
+        desk, service.terms, service.settings.tick_seconds, dispatchers.wake, partial(_pull_lists, service, api)
+    )
+    workers = (dispatchers, senders, listener)
+    for threads in workers:
         threads.start()
     scheduler = clock.start()
     try:
@@ -218,8 +263,8 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
         # An impatient second Ctrl-C must not cut the calls under way; `kill -9` still can.
         for impatience in (signal.SIGINT, signal.SIGTERM):
             signal.signal(impatience, signal.SIG_IGN)
-        for threads in (dispatchers, senders):
+        for threads in workers:
             threads.begin_no_more()
         stop(scheduler)
-        for threads in (dispatchers, senders):
+        for threads in workers:
             threads.stop()

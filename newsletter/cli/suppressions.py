@@ -17,6 +17,7 @@ from newsletter.cli.console import (
     PublicationCode,
     Yes,
     confirm,
+    counting_bar,
     err,
     open_service,
     print_json,
@@ -26,6 +27,7 @@ from newsletter.cli.console import (
 from newsletter.cli.files import DryRun, MapOption, ReportOption, account_file, opened
 from newsletter.composition import Service
 from newsletter.errors import Refused
+from newsletter.feedback.pulling import pull as pull_lists
 from newsletter.publications import list_publications, publication_named
 from subscribers import suppression
 from subscribers.actors import COMMAND_LINE
@@ -173,6 +175,23 @@ def import_(
         print_rows(shown, ("line", "outcome", "address_typed", "reason", "detail"), title="\nRows to look at")
     if dry_run:
         say("This was a dry run: nothing was stored.")
+
+
+@app.command()
+def pull(as_json: AsJSON = False) -> None:
+    """Read SendGrid's lists of bounces, blocks, invalid addresses, complaints and unsubscribes, as every night.
+
+    Addresses are only ever added: one that SendGrid has purged stays suppressed here.
+    """
+    service = open_service()
+    rows: list[dict[str, Any]] = []
+    with counting_bar("Reading SendGrid's lists") as advance:
+        api, scene = service.account_api(), service.feedback_scene
+        rows += [asdict(one) for one in pull_lists(service.database, api, scene, on_page=advance)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, ("list_name", "entries", "news"))
 
 
 def _accounts(

@@ -171,6 +171,8 @@ def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Le
             for row in look.stays
         ),
         headers={"List-Id": list_id(publication)},
+        track_opens=publication.track_opens,
+        track_clicks=publication.track_clicks,
     )
 
 
@@ -188,6 +190,7 @@ def _recipient(
         # Literal for each reader: SendGrid documents no substitution in headers. Both are needed (RFC 8058).
         headers=headers,
         substitutions=values_by_tag(substitutions, values),
-        # Opaque: the delivery's number means nothing without the attempt, and that is random.
-        custom_args={"delivery": str(row.delivery_id), "attempt": attempt},
+        # Opaque: the number means nothing without the attempt, and that is random. SendGrid's own `attempt`, of a
+        # deferral, would take the place of an argument of that name.
+        custom_args={"delivery": str(row.delivery_id), "attempt_id": attempt},
     )

@@ -12,18 +12,12 @@ _KEYS = "SendGrid: Settings › API Keys"
 NEEDED: Sequence[tuple[tuple[str, ...], Status, str]] = (
     (("mail.send",), Status.problem, "no mail is taken"),
     (
-        tuple(
-            f"suppression.{kind}.read"
-            for kind in ("bounces", "blocks", "invalid_emails", "spam_reports", "unsubscribes")
-        ),
+        ("suppression.read",),
         Status.problem,
         "`suppressions pull` cannot bring our suppressions level with SendGrid's",
     ),
     (
-        tuple(
-            f"suppression.{kind}.delete"
-            for kind in ("bounces", "blocks", "invalid_emails", "spam_reports", "unsubscribes")
-        ),
+        ("suppression.delete",),
         Status.warning,
         "lifting a suppression does not reach SendGrid, which goes on dropping the reader's mails",
     ),
@@ -74,7 +68,7 @@ def _wanted() -> Iterator[tuple[set[str], Status, str]]:
 
 def credits_(installation: Installation) -> Iterator[Result]:
     """Compare what may still be mailed with the largest audience."""
-    found = installation.sendgrid.ask("user/credits", dict)
+    found = installation.sendgrid.ask("user/credits", dict, "user.credits.read")
     needed, left = installation.largest_audience(), found.get("remain")
     if not isinstance(left, int):
         yield ok(f"the account has no fixed number of credits; the largest audience has {needed:,} readers")

@@ -17,15 +17,7 @@ from newsletter.doctor.names import Names
 from newsletter.doctor.results import Skip
 from newsletter.errors import Misconfigured
 from newsletter.migrations import require_current
-from newsletter.providers.sendgrid_account import (
-    AccountAnswer,
-    AccountClient,
-    AccountError,
-    KeyRefused,
-    NotReached,
-    UnexpectedAnswer,
-    date_of,
-)
+from newsletter.providers.sendgrid_account import AccountAnswer, AccountAPI, AccountRefused, date_of
 from newsletter.publications import Publication, list_publications, publication_named
 from newsletter.settings import Settings
 from newsletter.signing import LinkSigner
@@ -38,6 +30,7 @@ OFFLINE = "it needs the network, and --offline was said"
 
 #: What every key may ask.
 DOOR = "scopes"
+_KEY_REFUSED = 401
 
 Shape = TypeVar("Shape", bound=dict | list)  # type: ignore[type-arg]
 
@@ -46,38 +39,40 @@ Shape = TypeVar("Shape", bound=dict | list)  # type: ignore[type-arg]
 class Inquiry:
     """Questions to SendGrid, each asked once however many checks want its answer."""
 
-    client: AccountClient
+    api: AccountAPI
     clock: Callable[[], datetime]
     local: bool
-    _heard: dict[str, tuple[AccountAnswer | AccountError, datetime]] = field(default_factory=dict)
+    _heard: dict[str, tuple[AccountAnswer | AccountRefused, datetime]] = field(default_factory=dict)
 
     def knock(self) -> None:
         """Find out whether SendGrid answers at all, and takes the key.
 
         Raises:
-            AccountError: It does not.
+            AccountRefused: It does not.
             Skip: NOT LIVE, and no local SendGrid runs.
         """
         answer, _ = self._hear(DOOR)
-        if isinstance(answer, NotReached) and self.local:
-            raise Skip(f"NOT LIVE, and no local SendGrid runs at {self.client.account.url}")
-        if isinstance(answer, AccountError):
-            raise answer
+        if not isinstance(answer, AccountRefused):
+            return
+        if answer.status is None and self.local:
+            raise Skip(f"NOT LIVE, and no local SendGrid runs at {self.api.account.url}")
+        raise answer
 
-    def ask(self, path: str, shape: type[Shape]) -> Shape:
-        """Give the JSON at a path.
+    def ask(self, path: str, shape: type[Shape], scope: str = "") -> Shape:
+        """Give the JSON at a path; ``scope`` is what the key needs for it.
 
         Raises:
-            AccountError: There was no answer, or one of another shape.
+            AccountRefused: There was no answer, or one of another shape.
             Skip: SendGrid does not answer at all, or not to this key; the check of the key says so.
         """
-        if isinstance(self._hear(DOOR)[0], NotReached | KeyRefused):
+        door, _ = self._hear(DOOR)
+        if isinstance(door, AccountRefused) and door.status in {None, _KEY_REFUSED}:
             raise Skip("SendGrid could not be asked: see the check `key`")
-        answer, _ = self._hear(path)
-        if isinstance(answer, AccountError):
+        answer, _ = self._hear(path, scope)
+        if isinstance(answer, AccountRefused):
             raise answer
         if not isinstance(answer.value, shape):
-            raise UnexpectedAnswer(f"SendGrid's answer to {path} is not of the shape that it documents")
+            raise AccountRefused(f"SendGrid's answer to {path} is not of the shape that it documents")
         return answer.value
 
     def seconds_ahead(self) -> float | None:
@@ -86,13 +81,13 @@ class Inquiry:
         date = date_of(answer.headers)
         return (heard_at - date).total_seconds() if date else None
 
-    def _hear(self, path: str) -> tuple[AccountAnswer | AccountError, datetime]:
+    def _hear(self, path: str, scope: str = "") -> tuple[AccountAnswer | AccountRefused, datetime]:
         if path not in self._heard:
-            answer: AccountAnswer | AccountError
+            answer: AccountAnswer | AccountRefused
             try:
-                answer = self.client.get(path)
-            except AccountError as error:
-                answer = error
+                answer = self.api.ask(*path.split("/"), scope=scope)
+            except AccountRefused as refusal:
+                answer = refusal
             self._heard[path] = answer, self.clock()
         return self._heard[path]
 

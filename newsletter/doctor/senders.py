@@ -12,7 +12,7 @@ from newsletter.delivery.mailbox_providers import OTHER, mailbox_provider
 from newsletter.doctor.installation import Installation
 from newsletter.doctor.records import aligned, dkim_bits, dmarc_of, organisation_of, spf_of
 from newsletter.doctor.results import Result, Skip, ok, problem, warning
-from newsletter.providers.sendgrid_account import AccountError
+from newsletter.providers.sendgrid_account import AccountRefused
 
 
 _PAGE = "SendGrid: Settings › Sender Authentication"
@@ -169,14 +169,14 @@ def _signing(installation: Installation) -> Iterator[tuple[str, SigningDomain | 
     """Give each sender's domain with the domain that SendGrid signs it with, as far as SendGrid can be asked."""
     try:
         known = _authenticated(installation)
-    except (AccountError, Skip):
+    except (AccountRefused, Skip):
         known = ()
     for name in _sender_domains(installation):
         yield name, _chosen(known, name)
 
 
 def _authenticated(installation: Installation) -> tuple[SigningDomain, ...]:
-    found = installation.sendgrid.ask("whitelabel/domains", list)
+    found = installation.sendgrid.ask("whitelabel/domains", list, "whitelabel.read")
     return tuple(_read(one) for one in found if _is_domain(one))
 
 

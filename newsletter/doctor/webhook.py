@@ -7,11 +7,12 @@ import requests
 
 from newsletter.doctor.installation import Installation
 from newsletter.doctor.results import Result, Skip, ok, problem, warning
-from newsletter.providers.sendgrid_account import AccountError
+from newsletter.providers.sendgrid_account import AccountRefused
 
 
 PATH = "/webhooks/sendgrid"
 SETTINGS = "user/webhooks/event/settings"
+_SCOPE = "user.webhooks.event.settings.read"
 _PAGE = "SendGrid: Settings › Mail Settings › Event Webhooks"
 #: Without these a mailing cannot be accounted for, or a reader who must not be mailed is.
 _ESSENTIAL = ("processed", "delivered", "bounce", "dropped", "spam_report")
@@ -34,12 +35,12 @@ def settings(installation: Installation) -> Iterator[Result]:
         return
     if not found.get("enabled"):
         yield problem(f"the webhook to {wanted} is switched off", f"enable it ({_PAGE})")
-    if missing := [kind for kind in _ESSENTIAL if not found.get(kind)]:
+    if missing := [kind for kind in _ESSENTIAL if not found.get(kind, True)]:
         yield problem(f"not posted: {', '.join(missing)}; mailings cannot be accounted for", f"tick them ({_PAGE})")
-    if missing := [kind for kind in _USEFUL if not found.get(kind)]:
+    if missing := [kind for kind in _USEFUL if not found.get(kind, True)]:
         yield warning(f"not posted: {', '.join(missing)}; reports do not show them", f"tick them ({_PAGE})")
-    if found.get("enabled") and all(found.get(kind) for kind in _ESSENTIAL):
-        off = [kind for kind in _MEASURED if not found.get(kind)]
+    if found.get("enabled") and all(found.get(kind, True) for kind in _ESSENTIAL):
+        off = [kind for kind in _MEASURED if not found.get(kind, True)]
         note = f" ({' and '.join(off)} are not, which only a publication that measures them needs)" if off else ""
         yield ok(f"SendGrid posts events to {wanted}{note}")
 
@@ -66,19 +67,23 @@ def signature(installation: Installation) -> Iterator[Result]:
 
 
 def _our_url(installation: Installation) -> str:
-    if not (base := installation.settings.public_url):
-        raise Skip("NEWSLETTER_PUBLIC_URL is not set, so that no URL can be compared")
-    return base + PATH
+    """Give the URL to which events belong: NOT LIVE, where `serve` listens, since it sets up the local SendGrid so."""
+    settings = installation.settings
+    if installation.live:
+        return settings.public_url + PATH
+    if not settings.port:
+        raise Skip("NOT LIVE, and `serve` takes a free port: no URL can be compared")
+    return f"http://{settings.host}:{settings.port}{PATH}"
 
 
 def _our_webhook(installation: Installation, wanted: str) -> Mapping[str, Any]:
     """Give the settings of the webhook that posts to us; where none does, those of the account's first one."""
-    first = installation.sendgrid.ask(SETTINGS, dict)
+    first = installation.sendgrid.ask(SETTINGS, dict, _SCOPE)
     if first.get("url") == wanted:
         return first
     try:
-        others = installation.sendgrid.ask(f"{SETTINGS}/all", dict).get("webhooks") or ()
-    except AccountError:
+        others = installation.sendgrid.ask(f"{SETTINGS}/all", dict, _SCOPE).get("webhooks") or ()
+    except AccountRefused:
         # Older accounts have one webhook, and no such list.
         return first
     ours = [one for one in others if isinstance(one, dict) and one.get("url") == wanted]
@@ -87,7 +92,7 @@ def _our_webhook(installation: Installation, wanted: str) -> Mapping[str, Any]:
 
 def _signed(installation: Installation, webhook: Mapping[str, Any]) -> Mapping[str, Any]:
     which = f"/{webhook['id']}" if webhook.get("id") else ""
-    return installation.sendgrid.ask(f"{SETTINGS}/signed{which}", dict)
+    return installation.sendgrid.ask(f"{SETTINGS}/signed{which}", dict, _SCOPE)
 
 
 def reachable(installation: Installation) -> Iterator[Result]:

@@ -12,10 +12,13 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from newsletter.emulator import inbox
+from newsletter.emulator import account, inbox, scripting
 from newsletter.emulator.answers import accepted, faulty, nginx, refused
 from newsletter.emulator.errors import EmulatorError
 from newsletter.emulator.faults import ACCEPTING, Fault, Faults, Kind
+from newsletter.emulator.feed import Feed
+from newsletter.emulator.posting import Clock, Oddities, Poster, SigningKey
+from newsletter.emulator.reactions import Reactions
 from newsletter.emulator.record import Delivered, Record
 from newsletter.emulator.validation import Problem, problems
 
@@ -34,12 +37,16 @@ class EmulatorSettings:
         templates_dir: The inbox's templates and words.
         api_key: The key that it asks for.
         null: Keep counts and ids only; for measuring.
+        batch_seconds: How long events are collected before they are posted.
     """
 
     data_dir: Path
     templates_dir: Path
     api_key: str
     null: bool = False
+    #: Where events are posted; the webhook's own settings say it too.
+    webhook: str = ""
+    batch_seconds: float = 30.0
 
 
 router = APIRouter()
@@ -55,12 +62,21 @@ def create_app(settings: EmulatorSettings) -> FastAPI:
     app.state.settings = settings
     app.state.record = Record(settings.data_dir, null=settings.null)
     app.state.faults = Faults()
+    app.state.reactions = Reactions()
+    clock = Clock()
+    app.state.feed = Feed(app.state.record, app.state.reactions, clock)
+    oddities = Oddities(batch_seconds=settings.batch_seconds)
+    app.state.poster = Poster(app.state.feed, SigningKey(settings.data_dir), clock, oddities)
+    if settings.webhook:
+        app.state.feed.keep_setting("webhook", {"enabled": True, "url": settings.webhook})
     app.state.pages = inbox.load_pages(settings.templates_dir)
     #: Open connections by their peer; ``serving`` fills it.
     app.state.connections = {}
     app.include_router(router)
-    app.include_router(inbox.router)
+    for part in (account, scripting, inbox):
+        app.include_router(part.router)
     app.add_exception_handler(EmulatorError, _cannot)
+    app.add_exception_handler(account.REFUSAL, account.refusal)
     return app
 
 
@@ -84,7 +100,7 @@ async def mail_send(request: Request) -> Response:
         return _refusal(fault, addresses)
     if fault is not None and fault.kind is Kind.slow:
         await asyncio.sleep(fault.seconds)
-    answer, message_id = await run_in_threadpool(_take, request.app.state.record, body)
+    answer, message_id = await run_in_threadpool(_take, request.app.state.record, request.app.state.feed, body)
     return faulty(fault, message_id) if fault is not None and fault.kind is not Kind.slow and message_id else answer
 
 
@@ -110,12 +126,12 @@ def _parsed(data: bytes) -> tuple[Any, list[str]]:
     return body, [str(address) for address in addresses]
 
 
-def _take(record: Record, body: Any) -> tuple[Response, str | None]:
+def _take(record: Record, feed: Feed, body: Any) -> tuple[Response, str | None]:
     if found := problems(body):
         return refused(found), None
     if (body.get("mail_settings") or {}).get("sandbox_mode", {}).get("enable"):
         return Response(b"", 200), None
-    message_id = record.accept(body)
+    message_id = record.accept(body, feed.enlist)
     return accepted(message_id), message_id
 
 
@@ -156,10 +172,10 @@ def forget(request: Request) -> Response:
 
 
 @router.get("/_emulator/counts")
-def counts(request: Request) -> dict[str, int]:
-    """Count what is on record."""
-    found: dict[str, int] = request.app.state.record.counts()
-    return found
+def counts(request: Request) -> dict[str, Any]:
+    """Count what is on record, and what became of it."""
+    state = request.app.state
+    return {**state.record.counts(), **state.feed.counts(), "posts_refused": state.poster.refused}
 
 
 @router.post("/_emulator/faults")

@@ -132,6 +132,12 @@ class Faults:
                     return fault
         return None
 
+    def standing(self) -> Fault | None:
+        """Give a fault that stands until it is cleared and is an answer to any request, such as 401 to everything."""
+        with self._guard:
+            refusals = (one for one in self._waiting if one.times is None and one.kind.value.isdigit())
+            return next(refusals, None)
+
     def listed(self) -> list[dict[str, Any]]:
         """List what waits."""
         with self._guard:

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,6 +57,23 @@ class Delivered:
 
 
 @dataclass(frozen=True)
+class AcceptedMail:
+    """One mail of a request that is being put on record."""
+
+    id: int
+    address: str
+    custom_args: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A request that is being put on record."""
+
+    message_id: str
+    mails: Sequence[AcceptedMail]
+
+
+@dataclass(frozen=True)
 class Line:
     """A delivery as the inbox lists it."""
 
@@ -89,19 +106,24 @@ class Record:
                 f"the record in {self.folder} cannot be opened: {error}; choose another --data-dir"
             ) from None
 
-    def accept(self, body: Mapping[str, Any]) -> str:
-        """Record a valid request and give its message id; nothing of it is kept where that fails."""
+    def accept(self, body: Mapping[str, Any], also: Callable[[Any, Accepted], None] | None = None) -> str:
+        """Record a valid request and give its message id; nothing of it is kept where that fails.
+
+        ``also`` writes more in the same transaction.
+        """
         message_id = token_urlsafe(16)
         message = (
             b"" if self.null else _packed({name: value for name, value in body.items() if name != "personalizations"})
         )
         rows = [self._row(body, one, to) for one in body["personalizations"] for to in one["to"]]
-        with self._writing() as store:
+        with self.writing() as store:
             now = datetime.now(UTC).isoformat()
             added = store.execute("INSERT INTO request VALUES (NULL, ?, ?, ?)", (message_id, now, message))
             store.executemany(
                 "INSERT INTO delivery VALUES (NULL, ?, ?, ?, ?)", ((added.lastrowid, *row) for row in rows)
             )
+            if also is not None and not self.null:
+                also(store, Accepted(message_id, _mails(store, added.lastrowid)))
         return message_id
 
     def _row(self, body: Mapping[str, Any], one: Mapping[str, Any], to: Mapping[str, Any]) -> tuple[str, str, bytes]:
@@ -153,7 +175,7 @@ class Record:
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._writing() as store:
+        with self.writing() as store:
             store.execute("DELETE FROM delivery")
             store.execute("DELETE FROM request")
 
@@ -165,7 +187,7 @@ class Record:
         Raises:
             EmulatorError: It is read or written without a pause, so that it could not be rewritten.
         """
-        with self._writing() as store:
+        with self.writing() as store:
             gone = store.execute("DELETE FROM delivery WHERE lower(address) = ?", (address.lower(),)).rowcount
             store.execute("DELETE FROM request WHERE id NOT IN (SELECT request_id FROM delivery)")
         try:
@@ -232,13 +254,18 @@ class Record:
             self._last = message_id, _unpacked(packed)
         return self._last[1]
 
+    def read(self, statement: str, values: tuple[object, ...]) -> list[Any]:
+        """Read rows, for who keeps more in the same file."""
+        return self._all(statement, values)
+
     def _all(self, statement: str, values: tuple[object, ...]) -> list[Any]:
         with self._guard:
             rows: list[Any] = self._store.execute(statement, values).fetchall()
         return rows
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the store for a transaction that is wholly done or not at all."""
         with self._guard:
             self._store.execute("BEGIN IMMEDIATE")
             try:
@@ -247,6 +274,11 @@ class Record:
                 self._store.execute("ROLLBACK")
                 raise
             self._store.execute("COMMIT")
+
+
+def _mails(store: sqlite3.Connection, request_id: int | None) -> list[AcceptedMail]:
+    rows = store.execute("SELECT id, address, own FROM delivery WHERE request_id = ? ORDER BY id", (request_id,))
+    return [AcceptedMail(id_, address, orjson.loads(own)["custom_args"]) for id_, address, own in rows]
 
 
 def substituted(text: str, substitutions: Mapping[str, str | None]) -> str:

@@ -27,7 +27,9 @@ def serve(settings: EmulatorSettings, port: int, on_ready: Callable[[str], None]
     app = create_app(settings)
     with _listening(port) as listening:
         on_ready(_url(listening))
+        app.state.poster.start()
         _server(app).run(sockets=[listening])
+        app.state.poster.stop()
     app.state.record.close()
 
 
@@ -43,9 +45,11 @@ def running(settings: EmulatorSettings, port: int = 0) -> Iterator[str]:
         server = _server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="emulator", daemon=True)
         thread.start()
+        app.state.poster.start()
         try:
             yield _url(listening)
         finally:
+            app.state.poster.stop()
             server.should_exit = True
             # A hang on purpose must not keep the process.
             server.force_exit = True

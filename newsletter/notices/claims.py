@@ -4,7 +4,7 @@
 others off, so that a worker that dies before its call leaves nothing to mend.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -139,6 +139,13 @@ def sweep(session: Session, *, now: datetime, all_of_them: bool = False) -> int:
     gone = col(Notice.id).is_not(None) if all_of_them else col(Notice.lease_until) < now
     unknown = {"state": NoticeState.unknown, "lease_until": None, "ended_at": now, "reason": "the worker died"}
     return rows_changed(session.execute(update(Notice).where(_in(NoticeState.sending), gone).values(**unknown)))
+
+
+def prove_notices(session: Session, notice_ids: Collection[int], *, now: datetime) -> int:
+    """Take these notices for accepted where that was unknown: an event carried their call; tell how many there were."""
+    unknown = col(Notice.id).in_(notice_ids) & _in(NoticeState.unknown)
+    proven = {"state": NoticeState.accepted, "reason": "proven by an event", "ended_at": now}
+    return rows_changed(session.execute(update(Notice).where(unknown).values(**proven))) if notice_ids else 0
 
 
 def drop_other_side(session: Session, *, live: bool, now: datetime) -> int:

@@ -181,7 +181,7 @@ def _message(draft: _Draft, stationery: Stationery, call_id: str) -> Message:
         name="",
         headers=own,
         substitutions={},
-        custom_args={"notice": str(draft.notice.id), "attempt": call_id},
+        custom_args={"notice": str(draft.notice.id), "attempt_id": call_id},
     )
     return Message(
         sender=publication.sender,

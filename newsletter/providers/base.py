@@ -44,7 +44,10 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Message:
-    """One request: a rendering and up to 1000 recipients of it."""
+    """One request: a rendering and up to 1000 recipients of it.
+
+    ``track_opens`` and ``track_clicks`` ask the provider to count them; links of readers' own pages are never counted.
+    """
 
     sender: str
     sender_name: str
@@ -54,6 +57,8 @@ class Message:
     text: str
     recipients: tuple[Recipient, ...]
     headers: Mapping[str, str] = field(default_factory=dict)
+    track_opens: bool = False
+    track_clicks: bool = False
 
 
 @dataclass(frozen=True)

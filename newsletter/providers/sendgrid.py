@@ -1,4 +1,8 @@
-"""The SendGrid adapter: one request over the ``sendgrid`` client, and how the call to it ended."""
+"""The SendGrid adapter: one request over the ``sendgrid`` client, and how the call to it ended.
+
+The client and its traps are in ``sendgrid_client``; it shares one dictionary of headers among all calls, hence a client
+for each thread.
+"""
 
 import http.client
 import json
@@ -14,13 +18,11 @@ from sendgrid import SendGridAPIClient
 
 from newsletter.providers.base import CallEnd, Ending, Message, Recipient
 from newsletter.providers.sendgrid_answers import Answer, classify, for_people
-from newsletter.providers.sendgrid_transport import SendGridAccount, client_for
+from newsletter.providers.sendgrid_client import SendGridAccount, client_for
 
 
 #: SendGrid refuses 30 MB, and an early 413 can look like a reset: stay well below, and split before calling.
 REQUEST_LIMIT = 20_000_000
-#: Nothing that SendGrid answers to a request is longer; more is not read.
-ANSWER_LIMIT = 65_536
 
 
 @dataclass
@@ -57,12 +59,12 @@ class SendGridProvider:
 
     def _client(self) -> SendGridAPIClient:
         if not hasattr(self._of_thread, "client"):
-            self._of_thread.client = client_for(self.account, ANSWER_LIMIT)
+            self._of_thread.client = client_for(self.account)
         return self._of_thread.client
 
 
 def request_body(message: Message) -> dict[str, Any]:
-    """Write a request as SendGrid documents it; every tracking that would change the mail is off."""
+    """Write a request as SendGrid documents it; what would change the mail is off unless the message asks for it."""
     return {
         "from": {"email": message.sender, "name": message.sender_name},
         "reply_to": {"email": message.reply_to},
@@ -73,8 +75,9 @@ def request_body(message: Message) -> dict[str, Any]:
         "tracking_settings": {
             # Else SendGrid puts its own unsubscribe headers and footer beside ours.
             "subscription_tracking": {"enable": False},
-            "click_tracking": {"enable": False, "enable_text": False},
-            "open_tracking": {"enable": False},
+            # In the text part every link would become one that nobody can read.
+            "click_tracking": {"enable": message.track_clicks, "enable_text": False},
+            "open_tracking": {"enable": message.track_opens},
         },
     }
 

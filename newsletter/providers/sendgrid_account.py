@@ -1,172 +1,113 @@
-"""Asking about the SendGrid account: settings, credits, domains, suppression lists. Beside the adapter that sends.
+"""SendGrid's account: its lists of held addresses and its settings, over the same client as sending.
 
-One call each, no retries: who asks decides what a failure means. Every failure is an ``AccountError`` whose sentence
-says what did not work; a 403 names the scope that the key lacks.
+Every refusal is a sentence that names what is missing. Used by the feedback worker, which keeps the lists level, and by
+the doctor.
 """
 
 import http.client
-import json
-import threading
-import time
 import urllib.error
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 from python_http_client.exceptions import HTTPError
-from sendgrid import SendGridAPIClient
 
 from newsletter.errors import NewsletterError
-from newsletter.providers.sendgrid_answers import asked_wait, for_people, said
-from newsletter.providers.sendgrid_transport import SendGridAccount, client_for
+from newsletter.providers.sendgrid_answers import for_people, said
+from newsletter.providers.sendgrid_client import SendGridAccount, client_for
 
 
-#: A page of 500 suppressions with long reasons stays far below.
-ANSWER_LIMIT = 8_000_000
-#: What a key must be allowed to do for a call, by the beginning of its path (SendGrid: API Key Permissions).
-SCOPES: Mapping[str, str] = MappingProxyType(
-    {
-        "mail/send": "mail.send",
-        "user/credits": "user.credits",
-        "user/webhooks/event/settings": "user.webhooks.event.settings",
-        "whitelabel": "whitelabel",
-        "suppression/bounces": "suppression.bounces",
-        "suppression/blocks": "suppression.blocks",
-        "suppression/invalid_emails": "suppression.invalid_emails",
-        "suppression/spam_reports": "suppression.spam_reports",
-        "suppression/unsubscribes": "suppression.unsubscribes",
-        # Inferred: SendGrid's list has no scope of its own for the global list.
-        "asm/suppressions/global": "suppression.unsubscribes",
-    }
-)
-_VERBS = {"get": "read", "post": "create", "put": "update", "patch": "update", "delete": "delete"}
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+#: A page of a list has 500 entries of some hundred bytes each.
+PAGE_LIMIT = 4_000_000
 
 
-class AccountError(NewsletterError):
-    """A question about the SendGrid account was not answered.
+class AccountRefused(NewsletterError):
+    """SendGrid refused a request about the account, or could not be reached.
 
     Args:
-        message: What did not work.
-        headers: Headers of the answer, in lower case; empty where there was none.
+        status: The HTTP status; nothing where no answer came.
+        headers: Headers of the answer, in lower case.
     """
 
-    def __init__(self, message: str, headers: Mapping[str, str] = _NO_HEADERS) -> None:
-        self.headers = headers
+    def __init__(self, message: str, status: int | None = None, headers: Mapping[str, str] | None = None) -> None:
+        self.status = status
+        self.headers = headers or {}
         super().__init__(message)
-
-
-class NotReached(AccountError):
-    """No answer came: no connection, a time-out, or an answer cut short."""
-
-
-class KeyRefused(AccountError):
-    """SendGrid does not know the key (401)."""
-
-
-class ScopeMissing(AccountError):
-    """The key may not do this (403).
-
-    Args:
-        scope: The scope that it lacks, as SendGrid names it; empty where none is known.
-    """
-
-    def __init__(self, message: str, headers: Mapping[str, str] = _NO_HEADERS, *, scope: str = "") -> None:
-        self.scope = scope
-        super().__init__(message, headers)
-
-
-class NotThere(AccountError):
-    """There is nothing of this name (404)."""
-
-
-class Throttled(AccountError):
-    """SendGrid asks to wait (429).
-
-    Args:
-        wait_seconds: How long it asks for, where it says so.
-    """
-
-    def __init__(
-        self, message: str, headers: Mapping[str, str] = _NO_HEADERS, *, wait_seconds: float | None = None
-    ) -> None:
-        self.wait_seconds = wait_seconds
-        super().__init__(message, headers)
-
-
-class UnexpectedAnswer(AccountError):
-    """The answer is none that SendGrid documents."""
 
 
 @dataclass(frozen=True)
 class AccountAnswer:
-    """What SendGrid answered.
-
-    Attributes:
-        value: The body's JSON; ``None`` where there is no body.
-        headers: Names in lower case.
-    """
+    """What SendGrid answered: the body's JSON, ``None`` where there is no body, and headers in lower case."""
 
     value: Any
     headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class AccountClient:
-    """Asks SendGrid, or the local one, about the account. Safe to use from several threads."""
+class AccountAPI:
+    """Asks about the account. A call builds its own client, so that threads share nothing."""
 
     account: SendGridAccount
-    _of_thread: threading.local = field(default_factory=threading.local, repr=False)
 
-    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> AccountAnswer:
-        """Ask for something.
-
-        Args:
-            path: Behind ``/v3/``, such as ``suppression/bounces``; what stands in it is quoted.
-            params: The query.
+    def get(self, *path: str, scope: str = "", **query: object) -> Any:
+        """Read something; ``scope`` is what the key needs for it.
 
         Raises:
-            AccountError: There was no answer, or another than 2xx with JSON; see its kinds.
+            AccountRefused: It was refused, or SendGrid was not reached.
         """
-        return self._call("get", path, query_params=dict(params or {}))
+        return self.ask(*path, scope=scope, **query).value
 
-    def delete(self, path: str, body: Mapping[str, Any] | None = None) -> AccountAnswer:
-        """Take something away. Addresses belong in the body where SendGrid takes them there, not in the path.
+    def ask(self, *path: str, scope: str = "", **query: object) -> AccountAnswer:
+        """Read something, with the headers that it came with.
 
         Raises:
-            AccountError: There was no answer, or another than 2xx; see its kinds.
+            AccountRefused: It was refused, or SendGrid was not reached.
         """
-        return self._call("delete", path, request_body=dict(body) if body is not None else None)
+        return self._call("get", path, scope, query_params=query)
 
-    def _call(self, method: str, path: str, **call: Any) -> AccountAnswer:
-        called = getattr(self._client().client._(quote(path.strip("/"), safe="/")), method)
+    def patch(self, *path: str, body: dict[str, object], scope: str = "") -> Any:
+        """Change something.
+
+        Raises:
+            AccountRefused: It was refused, or SendGrid was not reached.
+        """
+        return self._call("patch", path, scope, request_body=body).value
+
+    def delete(self, *path: str, scope: str = "") -> None:
+        """Take something away.
+
+        Raises:
+            AccountRefused: It was refused, or SendGrid was not reached.
+        """
+        self._call("delete", path, scope)
+
+    def _call(self, method: str, path: tuple[str, ...], scope: str, **told: Any) -> AccountAnswer:
+        client = client_for(self.account, answer_limit=PAGE_LIMIT).client
+        for part in path:
+            client = client._(quote(part, safe=""))
         try:
-            response = called(**call)
+            answer = getattr(client, method)(**told)
         except HTTPError as error:
-            raise _refusal(method, path, error.status_code, _lowered(error.headers), error.body) from None
-        except (OSError, http.client.HTTPException) as error:
-            # Only the name of others: the text of some errors holds the key.
-            why = str(error.reason) if isinstance(error, urllib.error.URLError) else type(error).__name__
-            raise NotReached(f"SendGrid at {self.account.url} did not answer: {for_people(why.encode())}") from None
-        headers = _lowered(response.headers)
-        return AccountAnswer(_read(path, response.body, headers), headers)
-
-    def _client(self) -> SendGridAPIClient:
-        if not hasattr(self._of_thread, "client"):
-            self._of_thread.client = client_for(self.account, ANSWER_LIMIT)
-        return self._of_thread.client
-
-
-def scope_of(method: str, path: str) -> str:
-    """Name the scope that a call needs, or nothing where none is known."""
-    for beginning, scope in SCOPES.items():
-        if path.strip("/").startswith(beginning):
-            return scope if scope == "mail.send" else f"{scope}.{_VERBS[method]}"
-    return ""
+            why = _why(error.status_code, scope, error.body)
+            raise AccountRefused(why, error.status_code, _lowered(error.headers)) from None
+        except (http.client.HTTPException, OSError) as error:
+            # Of most only the name: the text of some errors holds the key.
+            why = for_people(str(error.reason).encode()) if isinstance(error, urllib.error.URLError) else ""
+            raise AccountRefused(
+                f"SendGrid was not reached at {self.account.url}: {why or type(error).__name__}"
+            ) from None
+        headers = _lowered(answer.headers)
+        if not 200 <= answer.status_code < 300:  # noqa: PLR2004 - any 2xx
+            raise AccountRefused(_why(answer.status_code, scope, answer.body), answer.status_code, headers)
+        try:
+            return AccountAnswer(orjson.loads(answer.body) if answer.body else None, headers)
+        except orjson.JSONDecodeError:
+            why = "SendGrid's answer cannot be read: it is no JSON"
+            raise AccountRefused(why, answer.status_code, headers) from None
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
@@ -182,33 +123,14 @@ def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _read(path: str, body: bytes, headers: Mapping[str, str]) -> Any:
-    if not body.strip():
-        return None
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        begins = for_people(body)[:80]
-        raise UnexpectedAnswer(f"SendGrid's answer to {_masked(path)} is no JSON: {begins}", headers) from None
-
-
-def _masked(path: str) -> str:
-    """Give a path without the address that stands in some (DESIGN §4.9)."""
-    return "/".join("[address]" if "@" in part else part for part in path.split("/"))
-
-
-def _refusal(method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> AccountError:
-    detail, scope, path = said(body), scope_of(method, path), _masked(path)
+def _why(status: int, scope: str, body: bytes) -> str:
     match status:
         case 401:
-            return KeyRefused(f"SendGrid does not accept the key: {detail}", headers)
+            return "SendGrid does not accept the key: set SENDGRID_API_KEY to a key that is in use"
         case 403:
-            lacks = f"it needs the scope {scope}" if scope else detail
-            return ScopeMissing(f"the key may not {method} {path}: {lacks}", headers, scope=scope)
-        case 404:
-            return NotThere(f"SendGrid has nothing at {path}: {detail}", headers)
+            needed = f"the scope {scope}" if scope else "a scope"
+            return f"the key lacks {needed}: give it that in SendGrid under Settings, API Keys"
         case 429:
-            wait = asked_wait(headers, time.time())
-            return Throttled(f"SendGrid asks to wait before {path} is asked again", headers, wait_seconds=wait)
+            return "SendGrid asks for a pause: too many requests; try again in a minute"
         case _:
-            return UnexpectedAnswer(f"SendGrid answered {path} with {status}: {detail}", headers)
+            return f"SendGrid answered {status}: {said(body)}"

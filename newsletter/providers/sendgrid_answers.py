@@ -52,7 +52,7 @@ def classify(answer: Answer, *, now: float) -> CallEnd:
             message_id=(answer.headers.get("x-message-id") or "")[:LONGEST_MESSAGE_ID] or None,
         )
     if answer.status == THROTTLED or (answer.status == UNAVAILABLE and _errors(answer.body)):
-        return CallEnd(Ending.throttled, answer.status, wait_seconds=asked_wait(answer.headers, now), detail=detail)
+        return CallEnd(Ending.throttled, answer.status, wait_seconds=_asked_wait(answer.headers, now), detail=detail)
     if answer.status == BAD_REQUEST:
         return _bad_request(answer, detail)
     return CallEnd(_plain_ending(answer.status), answer.status, detail=detail)
@@ -97,8 +97,7 @@ def said(body: bytes) -> str:
     return for_people("; ".join(messages).encode() if messages else body)
 
 
-def asked_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """Read how many seconds an answer asks to wait; nothing where it does not say."""
+def _asked_wait(headers: Mapping[str, str], now: float) -> float | None:
     if reset := _number(headers.get("x-ratelimit-reset")):
         return max(0.0, reset - now)
     return _number(headers.get("retry-after"))

@@ -15,9 +15,11 @@ from newsletter.web import (
     feeds,
     inbound,
     leaving,
+    metrics,
     plan_hook,
     preferences,
     reading,
+    sendgrid_hook,
     signing_in,
     signing_up,
     taking_back,
@@ -38,20 +40,10 @@ def create_app(service: Service) -> FastAPI:
     app.state.pages = load_pages(shipped("templates"), live=service.live)
     app.state.throttle = Throttle()
     app.state.press = Press(service)
+    app.state.metrics = metrics.Metrics(service)
     # Signing in before the archive, whose issues' addresses are of the same form.
-    for part in (
-        signing_up,
-        confirming,
-        taking_back,
-        leaving,
-        preferences,
-        reading,
-        signing_in,
-        archive,
-        feeds,
-        plan_hook,
-        inbound,
-    ):
+    pages = (signing_up, confirming, taking_back, leaving, preferences, reading, signing_in, archive, feeds)
+    for part in (*pages, plan_hook, inbound, sendgrid_hook, metrics):
         app.include_router(part.router)
     app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"])
     app.add_api_route("/readyz", _readyz, methods=["GET", "HEAD"])

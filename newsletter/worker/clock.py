@@ -16,6 +16,8 @@ from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
+from newsletter.feedback.ingest import purge as purge_event_calls
+from newsletter.feedback.undoing import begin_probes
 from newsletter.notices.dispatch import tidy
 from newsletter.plan_calls import purge_calls
 from newsletter.worker.plan_days import end_what_is_over, tell_who_ends_soon
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two looks at notices, plans that will end, and who never confirmed; none of it is urgent.
 TIDY_SECONDS = 60.0
+#: Off the full hour, when every other cron job of the world asks (SendGrid's own advice for sending).
+NIGHTLY = {"hour": 19, "minute": 23}
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Clock:
     terms: FreezeTerms
     tick_seconds: float
     wake: Callable[[], None]
+    #: Brings what stands on the provider's own lists; every night at a quiet hour (UTC).
+    pull_lists: Callable[[], object] | None = None
 
     def start(self) -> BackgroundScheduler:
         """Start ticking in threads of APScheduler's; the caller shuts the scheduler down."""
@@ -47,10 +53,13 @@ class Clock:
             self.tidy_notices: TIDY_SECONDS,
             self.tell_who_ends_soon: TIDY_SECONDS,
             self.forget: TIDY_SECONDS,
+            self.begin_probes: TIDY_SECONDS,
         }
         for job, seconds in jobs.items():
             # Without a grace time of its own, APScheduler drops a tick that is a second late, and with it the mailing.
             scheduler.add_job(job, "interval", seconds=seconds, misfire_grace_time=None, coalesce=True)
+        if self.pull_lists is not None:
+            scheduler.add_job(self.pull_lists, "cron", **NIGHTLY, misfire_grace_time=None, coalesce=True)
         scheduler.start()
         return scheduler
 
@@ -97,12 +106,19 @@ class Clock:
         """End what waited for its confirmation too long, a thousand a transaction, and forget calls of long ago."""
         with self.desk.database.writing() as session:
             purge_calls(session, now=self.desk.clock())
+            purge_event_calls(session, now=self.desk.clock())
         ended = 1
         while ended:
             with self.desk.database.writing() as session:
                 ended = lapse(session, by=CLOCK, now=self.desk.clock())
             if ended:
                 log.info("never confirmed, and forgotten", subscriptions=ended)
+
+    def begin_probes(self) -> None:
+        """Let the next issue try addresses whose pause for soft bounces is over."""
+        with self.desk.database.writing() as session:
+            if begun := begin_probes(session, by=CLOCK, now=self.desk.clock()):
+                log.info("addresses will be tried once more", addresses=begun)
 
     def tidy_notices(self) -> None:
         """Deal with what dead workers left of notices, and delete what is old."""

@@ -10,7 +10,7 @@ from newsletter.delivery.dispatch import dispatch_next
 from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.providers.base import Ending
 from newsletter.providers.sendgrid import REQUEST_LIMIT, SendGridProvider
-from newsletter.providers.sendgrid_transport import SendGridAccount
+from newsletter.providers.sendgrid_client import SendGridAccount
 from tests.contracts.test_provider_contract import message
 from tests.local_sendgrid import KEY, local_sendgrid
 from tests.world import addresses, make_world

@@ -52,7 +52,7 @@ def recipient(address: str) -> Recipient:
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         },
         substitutions={"-tag-name-": "小明"},
-        custom_args={"delivery": "1", "attempt": "x"},
+        custom_args={"delivery": "1", "attempt_id": "x"},
     )
 
 

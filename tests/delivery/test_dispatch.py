@@ -41,8 +41,8 @@ def test_a_reader_gets_their_own_links_and_nothing_that_names_them_in_custom_arg
     assert first.headers["List-Unsubscribe"] != second.headers["List-Unsubscribe"]
     assert len(first.headers["List-Unsubscribe"]) < 70
     assert first.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert set(first.custom_args) == {"delivery", "attempt"}
-    assert first.custom_args["attempt"] == second.custom_args["attempt"]
+    assert set(first.custom_args) == {"delivery", "attempt_id"}
+    assert first.custom_args["attempt_id"] == second.custom_args["attempt_id"]
     assert "@" not in "".join([*first.custom_args.values(), *first.headers.values()])
 
 

@@ -32,11 +32,8 @@ SCOPES = [
     "user.credits.read",
     "user.webhooks.event.settings.read",
     "whitelabel.read",
-    *(
-        f"suppression.{kind}.{verb}"
-        for kind in ("bounces", "blocks", "invalid_emails", "spam_reports", "unsubscribes")
-        for verb in ("read", "delete")
-    ),
+    "suppression.read",
+    "suppression.delete",
 ]
 WEBHOOK = {
     "enabled": True,
@@ -148,7 +145,7 @@ def admit(store: Database, account: ScriptedServer, zone: NameServer, folder: Pa
         link_key=SecretStr(LINK_KEY),
     )
     service = Service(settings)
-    inquiry = Inquiry(service.account_client(""), service.clock, local=False)
+    inquiry = Inquiry(service.account_api(), service.clock, local=False)
     patient = Installation(
         settings,
         store,

@@ -46,11 +46,11 @@ def test_a_key_that_is_refused_is_said_once(ward):
 def test_sendgrid_that_is_not_reached_is_said_once(ward):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nowhere = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    client = Service(ward.patient.settings.model_copy(update={"sendgrid_url": nowhere})).account_client("")
-    ward.patient = replace(ward.patient, inquiry=replace(ward.patient.inquiry, client=client))
+    api = Service(ward.patient.settings.model_copy(update={"sendgrid_url": nowhere})).account_api()
+    ward.patient = replace(ward.patient, inquiry=replace(ward.patient.inquiry, api=api))
     results = examine(ward.patient)
     assert [one.check for one in results if one.status is Status.problem and one.check != "reachable"] == ["key"]
-    assert "did not answer" in ward.says("key")
+    assert "was not reached" in ward.says("key")
 
 
 def test_an_answer_that_is_none_is_told_as_it_is(ward):
@@ -67,8 +67,8 @@ def test_live_without_a_key_is_named(ward):
     ("scope", "status", "loss"),
     [
         ("mail.send", "problem", "no mail is taken"),
-        ("suppression.blocks.read", "problem", "suppressions pull"),
-        ("suppression.bounces.delete", "warning", "goes on dropping"),
+        ("suppression.read", "problem", "suppressions pull"),
+        ("suppression.delete", "warning", "goes on dropping"),
         ("user.credits.read", "warning", "credits"),
         ("whitelabel.read", "warning", "domains"),
     ],

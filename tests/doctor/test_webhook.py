@@ -57,8 +57,10 @@ def test_unsigned_events_are_a_problem(ward):
     assert "does not sign" in ward.says("webhook-key")
 
 
-def test_without_a_public_url_there_is_nothing_to_compare(ward):
-    ward.set(public_url="")
+def test_not_live_events_belong_to_where_serve_listens(ward):
+    ward.set(live=False, port=8123)
+    assert "not to http://127.0.0.1:8123/webhooks/sendgrid" in ward.says("webhook")
+    ward.set(port=0)
     assert ward.status("webhook") == "skipped"
 
 

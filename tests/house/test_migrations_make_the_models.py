@@ -15,6 +15,7 @@ from newsletter.delivery import models as _delivery  # noqa: F401 - registers it
 from newsletter.delivery.models import Variant
 from newsletter.delivery.variants import substitutions_of
 from newsletter.errors import Misconfigured
+from newsletter.feedback import models as _feedback  # noqa: F401 - the same
 from newsletter.issues import models as _issues  # noqa: F401 - the same
 from newsletter.migrations import migrate, require_current
 from newsletter.rendering.personalisation import ReaderValues, values_by_tag

@@ -110,7 +110,7 @@ def test_a_second_try_sends_the_same_bytes(office):
     (second,) = office.provider.accepted
     for part in ("subject", "html", "text", "headers", "sender", "reply_to"):
         assert getattr(first[0], part) == getattr(second, part)
-    assert first[0].recipients[0].custom_args["attempt"] != second.recipients[0].custom_args["attempt"]
+    assert first[0].recipients[0].custom_args["attempt_id"] != second.recipients[0].custom_args["attempt_id"]
 
 
 def test_a_crash_before_the_call_is_claimed_again_when_the_lease_has_ended(office):

@@ -1,8 +1,7 @@
-"""How the ``sendgrid`` client reaches SendGrid: under the adapters, for sending mail and for asking about the account.
+"""The ``sendgrid`` client as both adapters use it, over a transport of ours.
 
-The client has traps, each measured: no time-out of its own, redirects that turn a POST into a GET, unbounded bodies,
-proxies taken from the environment, one header dictionary shared by all calls. Hence a transport of ours under it; and
-a client for each thread, which its users see to.
+Its traps, each measured: no time-out of its own, redirects that turn a POST into a GET, unbounded bodies, proxies taken
+from the environment.
 """
 
 import http.client
@@ -16,6 +15,10 @@ from typing import Self
 from pydantic import SecretStr
 from python_http_client import Client
 from sendgrid import SendGridAPIClient
+
+
+#: No answer to a mail is longer.
+ANSWER_LIMIT = 65_536
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,12 @@ class SendGridAccount:
     direct: bool
 
 
-def client_for(account: SendGridAccount, answer_limit: int) -> SendGridAPIClient:
-    """Build a client for one thread.
-
-    Args:
-        account: Where requests go, and with which key.
-        answer_limit: Bytes of an answer that are read; what follows them is left.
-    """
+def client_for(account: SendGridAccount, *, answer_limit: int = ANSWER_LIMIT) -> SendGridAPIClient:
+    """Build a client for one thread; of an answer no more than the limit is read, in bytes."""
     client = SendGridAPIClient(account.key.get_secret_value(), host=account.url)
     headers = client.client.request_headers
     client.client = _BoundedClient(host=account.url, request_headers=headers, version=3, timeout=account.timeout)
-    client.client.direct = account.direct
-    client.client.answer_limit = answer_limit
+    client.client.direct, client.client.answer_limit = account.direct, answer_limit
     return client
 
 
@@ -60,7 +57,7 @@ class _BoundedClient(Client):  # type: ignore[misc]  # the library ships no type
     """The library's client over a transport without redirects, with bounded answers, and direct where it must be."""
 
     direct = False
-    answer_limit = 0
+    answer_limit = ANSWER_LIMIT
 
     def _build_client(self, name: str | None = None) -> Self:
         child = type(self)(
@@ -70,8 +67,7 @@ class _BoundedClient(Client):  # type: ignore[misc]  # the library ships no type
             url_path=[*self._url_path, name] if name else self._url_path,
             timeout=self.timeout,
         )
-        child.direct = self.direct
-        child.answer_limit = self.answer_limit
+        child.direct, child.answer_limit = self.direct, self.answer_limit
         return child
 
     def _make_request(self, opener: object, request: urllib.request.Request, timeout: float | None = None) -> object:  # noqa: ARG002 - the library builds an opener that follows redirects; it is not used
@@ -90,9 +86,12 @@ class _BoundedOpener:
         try:
             answer = self.opener.open(request, timeout=timeout)
         except urllib.error.HTTPError as error:
-            body = _beginning(error.fp, self.limit)  # type: ignore[arg-type]  # an HTTP error carries the answer it came with
+            with error:
+                body = _beginning(error.fp, self.limit)  # type: ignore[arg-type]  # it carries the answer it came with
             raise urllib.error.HTTPError(error.url, error.code, error.reason, error.hdrs, BytesIO(body)) from None
-        return _BoundedAnswer(answer.status, answer.headers, _beginning(answer, self.limit))
+        # What is left unread, or was cut short, would keep the connection.
+        with answer:
+            return _BoundedAnswer(answer.status, answer.headers, _beginning(answer, self.limit))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,214 @@
+"""`newsletter feedback`: what the provider's events led to, and an operator's word on it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Annotated, Any
+
+import typer
+from sqlmodel import Session, col, select
+
+from newsletter.cli.console import (
+    ID,
+    After,
+    AsJSON,
+    Limit,
+    PublicationCode,
+    Yes,
+    confirm,
+    err,
+    open_service,
+    print_facts,
+    print_json,
+    print_rows,
+    say,
+)
+from newsletter.composition import Service
+from newsletter.errors import Refused
+from newsletter.feedback.applying import Scene
+from newsletter.feedback.consequences import Limits
+from newsletter.feedback.histories import limits_from
+from newsletter.feedback.ingest import backlog
+from newsletter.feedback.models import ConsequenceState, EventCall, FeedbackEventRow, FeedbackPolicy, SurgeDecision
+from newsletter.feedback.surges import decide_surge, surges_of
+from newsletter.feedback.undoing import Choice, count_chosen, find_consequence, list_consequences, undo
+from newsletter.publications import publication_named
+from subscribers.actors import COMMAND_LINE
+from subscribers.models import SuppressionReason
+
+
+app = typer.Typer(help="What the provider says of mails later, and what followed from it.", no_args_is_help=True)
+
+Mailing = Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="Of this mailing.")]
+MailboxProvider = Annotated[str, typer.Option("--provider", help="Of this mailbox provider, such as qq or gmail.")]
+Text = Annotated[str, typer.Option(help="Whose server said this.")]
+Reason = Annotated[SuppressionReason | None, typer.Option(help="For this reason.")]
+
+
+@app.command("list")
+def list_(
+    mailing: Mailing = None,
+    provider: MailboxProvider = "",
+    text: Text = "",
+    reason: Reason = None,
+    state: Annotated[ConsequenceState | None, typer.Option(help="Which stand so.")] = None,
+    limit: Limit = 100,
+    after: After = 0,
+    as_json: AsJSON = False,
+) -> None:
+    """List consequences, the oldest first, each with the event that led to it."""
+    choice = Choice(mailing_id=mailing, provider=provider, text=text, reason=reason, state=state)
+    with open_service().database.reading() as session:
+        found = list_consequences(session, choice, after=after, limit=limit)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    rows = [asdict(one) | {"happened": f"{one.happened_at:%Y-%m-%d %H:%M}"} for one in found]
+    print_rows(rows, ("id", "state", "deed", "reason", "masked_address", "provider", "happened", "status", "text"))
+    if len(rows) == limit:
+        err.print(f"There may be more: --after {rows[-1]['id']}")
+
+
+@app.command()
+def show(consequence_id: ID, as_json: AsJSON = False) -> None:
+    """Show one consequence with its event, and the line of the policy that it follows."""
+    with open_service().database.reading() as session:
+        found = find_consequence(session, consequence_id)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print_facts(asdict(found))
+
+
+@app.command("undo")
+def undo_(
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="These; or choose by options.")] = None,
+    mailing: Mailing = None,
+    provider: MailboxProvider = "",
+    text: Text = "",
+    reason: Reason = None,
+    yes: Yes = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Take consequences back, here and at SendGrid; what else holds an address back stands."""
+    service = open_service()
+    choice = Choice(tuple(ids or ()), mailing, provider, text, reason)
+    if choice == Choice():
+        raise Refused("say which: their numbers, or --mailing, --provider, --text or --reason")
+    with service.database.reading() as session:
+        count = count_chosen(session, choice)
+    if not count:
+        raise Refused("none that stands is like that: `newsletter feedback list` shows them")
+    confirm(f"Take back {count:,} consequences?", yes=yes)
+    with service.database.writing() as session:
+        undone = undo(session, choice, _scene(service))
+    if as_json:
+        print_json({"undone": undone})
+    else:
+        say(f"Undone: {undone:,}. The addresses are taken off SendGrid's lists as well, while the service runs.")
+
+
+@app.command()
+def surges(as_json: AsJSON = False) -> None:
+    """List the surges of bounces: mailbox providers that bounced an unusual share of a mailing."""
+    with open_service().database.reading() as session:
+        rows = surges_of(session)
+    if as_json:
+        print_json(rows)
+        return
+    print_rows(rows, ("mailing", "provider", "bounced", "accepted", "seen_at", "waiting", "decision"))
+    if any(row["decision"] is None for row in rows):
+        say(
+            "Until you decide, nobody is blamed for these bounces: `newsletter feedback surge MAILING PROVIDER --help`."
+        )
+
+
+@app.command()
+def surge(
+    mailing_id: ID,
+    provider: Annotated[str, typer.Argument(help="The mailbox provider, as `surges` calls it.")],
+    confirmed: Annotated[
+        bool | None, typer.Option("--confirm/--dismiss", help="The addresses are bad; or the provider had a bad day.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Decide a surge: its consequences are applied, or dismissed with what comes later of that mailing."""
+    if confirmed is None:
+        raise typer.BadParameter("say --confirm or --dismiss")
+    service = open_service()
+    decision = SurgeDecision.confirmed if confirmed else SurgeDecision.dismissed
+    confirm(f"Every bounce at {provider} of mailing {mailing_id} is {decision}?", yes=yes)
+    with service.database.writing() as session:
+        moved = decide_surge(session, mailing_id, provider, decision, _scene(service))
+    say(f"The surge is {decision}: {moved:,} consequences moved.")
+
+
+@app.command()
+def problems(limit: Limit = 50, as_json: AsJSON = False) -> None:
+    """Show what could not be read of the provider's calls, and how many wait to be applied."""
+    with open_service().database.reading() as session:
+        waiting, rows = backlog(session), _problems(session, limit)
+    if as_json:
+        print_json({"waiting": asdict(waiting), "problems": rows})
+        return
+    print_rows(rows, ("received_at", "said", "provider", "problem", "text"))
+    say(f"Calls that wait to be applied: {waiting.calls:,}.")
+
+
+@app.command()
+def policy(
+    soft_issues: Annotated[int | None, typer.Option(min=1, max=100, help="Soft bounces in a row: pause.")] = None,
+    disabled_issues: Annotated[int | None, typer.Option(min=1, max=100, help="Closed mailbox: give up.")] = None,
+    probe_days: Annotated[int | None, typer.Option(min=1, max=3650, help="Days of pause before one more try.")] = None,
+    surge_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share of bounces that is a surge.")] = None,
+    surge_bounces: Annotated[int | None, typer.Option(min=1, help="So many bounces are needed for one.")] = None,
+    complaint_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share of complaints to tell of.")] = None,
+    publication: PublicationCode = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Show a publication's limits, or change those that are named."""
+    said = {name: value for name, value in locals().items() if name in _LIMITS and value is not None}
+    service = open_service()
+    with service.database.writing() as session:
+        limits = _set_limits(session, publication_named(session, publication).id, said)
+    if as_json:
+        print_json(limits)
+    else:
+        print_facts(limits)
+
+
+_LIMITS = tuple(one.name for one in fields(Limits))
+
+
+def _set_limits(session: Session, publication_id: int, said: dict[str, Any]) -> dict[str, Any]:
+    row = session.get(FeedbackPolicy, publication_id)
+    limits = {**vars(limits_from(row) if row else Limits()), **said}
+    if said:
+        session.merge(FeedbackPolicy(publication_id=publication_id, **limits))
+    return limits
+
+
+def _problems(session: Session, limit: int) -> Sequence[dict[str, Any]]:
+    events = select(FeedbackEventRow).where(col(FeedbackEventRow.problem) != "")
+    calls = select(EventCall).where(col(EventCall.problem) != "")
+    rows = [
+        {
+            "received_at": one.received_at,
+            "said": one.said,
+            "provider": one.provider,
+            "problem": one.problem,
+            "text": one.text,
+        }
+        for one in session.exec(events.order_by(col(FeedbackEventRow.id).desc()).limit(limit))
+    ]
+    unread = session.exec(calls.order_by(col(EventCall.id).desc()).limit(limit))
+    return [
+        *(
+            {"received_at": one.received_at, "said": "call", "provider": "", "problem": one.problem, "text": ""}
+            for one in unread
+        ),
+        *rows,
+    ]
+
+
+def _scene(service: Service) -> Scene:
+    return Scene(service.hasher, COMMAND_LINE, service.clock())

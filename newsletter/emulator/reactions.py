@@ -1,0 +1,130 @@
+"""Reactions: what becomes of a mail after it was accepted, told beforehand by address, by domain, or by chance.
+
+Without any, every mail is delivered. The first that fits counts, the newest first: a script for a whole audience can be
+laid under exceptions.
+"""
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+from newsletter.emulator.errors import EmulatorError
+
+
+class Reaction(StrEnum):
+    """What becomes of a mail."""
+
+    deliver = "deliver"
+    defer = "defer"
+    bounce = "bounce"
+    block = "block"
+    expire = "expire"
+    invalid = "invalid"
+    async_bounce = "async_bounce"
+    complain = "complain"
+    unsubscribe = "unsubscribe"
+    open = "open"
+    machine_open = "machine_open"
+    click = "click"
+
+
+@dataclass
+class Rule:
+    """A reaction and whom it is of: an address, a domain, or a share of all; where nothing is said, everybody.
+
+    Attributes:
+        rate: Which share of those it hits, from 0 to 1; the same addresses whenever it is asked.
+        times: How many mails it hits; ``None`` until it is cleared.
+        reason: What the receiving server says.
+        status: Its enhanced code; ``"-"`` leaves it out, as SendGrid sometimes does.
+        classification: SendGrid's class of a bounce.
+        after: Seconds between the mail and the last of its events.
+        url: What is clicked.
+    """
+
+    reaction: Reaction
+    address: str = ""
+    domain: str = ""
+    rate: float = 1.0
+    times: int | None = None
+    reason: str = ""
+    status: str = ""
+    classification: str = ""
+    after: float = 0.0
+    url: str = ""
+    seed: int = 0
+
+    def fits(self, address: str) -> bool:
+        """Tell whether the rule is of this address, given in lower case."""
+        if self.times == 0 or (self.address and self.address.lower() != address):
+            return False
+        if self.domain and self.domain.lower() != address.rpartition("@")[2]:
+            return False
+        drawn = hashlib.sha256(f"{self.seed}:{self.reaction}:{address}".encode()).digest()
+        return int.from_bytes(drawn[:4]) < self.rate * 2**32
+
+    def as_json(self) -> dict[str, Any]:
+        """Write the rule as it was told, with what is left of it."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+@dataclass
+class Reactions:
+    """The rules of a running emulator. Safe to use from several threads."""
+
+    _rules: list[Rule] = field(default_factory=list)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, told: Mapping[str, Any]) -> Rule:
+        """Add a rule.
+
+        Raises:
+            EmulatorError: It cannot be read; the sentence says what is wrong.
+        """
+        rule = _read(told)
+        with self._guard:
+            self._rules.insert(0, rule)
+        return rule
+
+    def of(self, address: str) -> Rule:
+        """Give the rule for one mail to an address, and count it."""
+        lowered = address.lower()
+        with self._guard:
+            for rule in self._rules:
+                if rule.fits(lowered):
+                    if rule.times is not None:
+                        rule.times -= 1
+                    return rule
+        return Rule(Reaction.deliver)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """List the rules, the first that is asked first."""
+        with self._guard:
+            return [rule.as_json() for rule in self._rules]
+
+    def clear(self) -> None:
+        """Let everything be delivered again."""
+        with self._guard:
+            self._rules.clear()
+
+
+def _read(told: Mapping[str, Any]) -> Rule:
+    names = {one.name: one.type for one in fields(Rule)}
+    if unknown := set(told) - set(names):
+        raise EmulatorError(f"a reaction has no {', '.join(sorted(unknown))}: it has {', '.join(names)}")
+    if told.get("reaction") not in set(Reaction):
+        raise EmulatorError(f"reaction: {told.get('reaction')!r} is none; there is {', '.join(Reaction)}")
+    texts = {name: told.get(name, "") for name in ("address", "domain", "reason", "status", "classification", "url")}
+    if wrong := [name for name, value in texts.items() if not isinstance(value, str)]:
+        raise EmulatorError(f"{wrong[0]}: write a text")
+    rate, times, after = told.get("rate", 1.0), told.get("times"), told.get("after", 0.0)
+    if not isinstance(rate, int | float) or not 0 <= rate <= 1:
+        raise EmulatorError(f"rate: {rate!r} is no share; write a number from 0 to 1")
+    if times is not None and (not isinstance(times, int) or times < 0):
+        raise EmulatorError(f"times: {times!r} is no count")
+    if not isinstance(after, int | float) or after < 0:
+        raise EmulatorError(f"after: {after!r} is no number of seconds")
+    return Rule(Reaction(told["reaction"]), rate=rate, times=times, after=after, seed=int(told.get("seed", 0)), **texts)

@@ -1,0 +1,139 @@
+"""Histories: what is known of addresses, read for the decisions. Between ``record`` and ``consequences``."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from newsletter.delivery.models import Delivery, Mailing
+from newsletter.feedback.consequences import Fact, History, Limits
+from newsletter.feedback.models import (
+    Consequence,
+    ConsequenceState,
+    Deed,
+    DeliveryOutcome,
+    FeedbackEventRow,
+    FeedbackPolicy,
+)
+from newsletter.feedback.outcomes import Outcome
+from newsletter.outbox import Notice
+from newsletter.providers.feedback import FeedbackKind
+from subscribers.models import SuppressionReason
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one address.
+
+    Attributes:
+        events: The events that its facts were made of, by their ids.
+        subscriber_id: Whose address it is, or was when it happened.
+    """
+
+    history: History
+    events: Mapping[int, FeedbackEventRow]
+    subscriber_id: int | None
+
+
+#: The longest row of soft bounces that any limit asks for lies within so many mailings of a reader.
+_LOOKS_BACK = 200
+
+
+def addresses_to_decide(session: Session, event_ids: Collection[int], delivered_to: Collection[int]) -> set[str]:
+    """Tell whose consequences may have changed: who is named by new events, and who was reached after soft bounces.
+
+    Args:
+        session: The store.
+        event_ids: New events.
+        delivered_to: Subscribers of whom some delivery became known to have reached them.
+    """
+    named = select(FeedbackEventRow.address_hash).where(
+        col(FeedbackEventRow.id).in_(event_ids), FeedbackEventRow.address_hash != ""
+    )
+    found = set(session.exec(named)) if event_ids else set()
+    if delivered_to:
+        counted = select(Consequence.address_hash).where(
+            col(Consequence.subscriber_id).in_(delivered_to), col(Consequence.state) != ConsequenceState.undone
+        )
+        # Only these depend on what was delivered in between.
+        by_rows = counted.where(col(Consequence.deed).in_((Deed.pause, Deed.suppress)))
+        found |= set(session.exec(by_rows))
+    return found
+
+
+def histories(session: Session, address_hashes: Collection[str]) -> dict[str, Known]:
+    """Read what is known of these addresses."""
+    found = select(FeedbackEventRow, Mailing.publication_id, Notice.publication_id)
+    found = found.join(Mailing, col(Mailing.id) == col(FeedbackEventRow.mailing_id), isouter=True)
+    found = found.join(Notice, col(Notice.id) == col(FeedbackEventRow.notice_id), isouter=True)
+    rows: dict[str, list[tuple[FeedbackEventRow, int | None]]] = {}
+    for event, of_mailing, of_notice in session.exec(
+        found.where(col(FeedbackEventRow.address_hash).in_(address_hashes))
+    ):
+        rows.setdefault(event.address_hash, []).append((event, of_mailing or of_notice))
+    delivered = _delivered(session, [event for events in rows.values() for event, _ in events])
+    return {address_hash: _known(events, delivered) for address_hash, events in rows.items()}
+
+
+def _known(events: list[tuple[FeedbackEventRow, int | None]], delivered: Mapping[int, frozenset[int]]) -> Known:
+    facts = [_fact(event, publication_id) for event, publication_id in events]
+    owners = [event.subscriber_id for event, _ in sorted(events, key=lambda one: one[0].id) if event.subscriber_id]
+    subscriber_id = owners[-1] if owners else None
+    history = History(facts, delivered.get(subscriber_id or 0, frozenset()))
+    return Known(history, {event.id: event for event, _ in events}, subscriber_id)
+
+
+def _fact(event: FeedbackEventRow, publication_id: int | None) -> Fact:
+    held_back = event.kind in {FeedbackKind.dropped, FeedbackKind.listed} and event.cause
+    return Fact(
+        at=event.at,
+        event_id=event.id,
+        kind=event.kind,
+        publication_id=publication_id,
+        mailing_id=event.mailing_id,
+        bounce_class=event.bounce_class,
+        cause=SuppressionReason(event.cause) if held_back else None,
+    )
+
+
+def _delivered(session: Session, events: Iterable[FeedbackEventRow]) -> dict[int, frozenset[int]]:
+    """Give the mailings that reached each subscriber, between those of these events."""
+    counted = [
+        event for event in events if event.kind is FeedbackKind.bounced and event.mailing_id and event.subscriber_id
+    ]
+    subscribers = {event.subscriber_id for event in counted}
+    mailings = sorted({event.mailing_id for event in counted if event.mailing_id})
+    if len(mailings) < 2:  # noqa: PLR2004 - nothing lies between
+        return {}
+    between = select(Mailing.id).where(col(Mailing.id) > mailings[0], col(Mailing.id) < mailings[-1])
+    candidates = session.exec(between.order_by(col(Mailing.id).desc()).limit(_LOOKS_BACK)).all()
+    found = (
+        select(Delivery.subscriber_id, Delivery.mailing_id)
+        .join(DeliveryOutcome, col(DeliveryOutcome.delivery_id) == col(Delivery.id))
+        .where(
+            col(Delivery.mailing_id).in_(candidates),
+            col(Delivery.subscriber_id).in_(subscribers),
+            DeliveryOutcome.outcome == int(Outcome.delivered),
+        )
+    )
+    reached: dict[int, set[int]] = {}
+    for subscriber_id, mailing_id in session.exec(found):
+        reached.setdefault(subscriber_id, set()).add(mailing_id)
+    return {subscriber_id: frozenset(those) for subscriber_id, those in reached.items()}
+
+
+def limits_of_all(session: Session) -> dict[int, Limits]:
+    """Read the limits of every publication that has its own."""
+    return {row.publication_id: limits_from(row) for row in session.exec(select(FeedbackPolicy))}
+
+
+def limits_from(row: FeedbackPolicy) -> Limits:
+    """Give the limits that a row holds."""
+    return Limits(
+        soft_issues=row.soft_issues,
+        disabled_issues=row.disabled_issues,
+        probe_days=row.probe_days,
+        surge_share=row.surge_share,
+        surge_bounces=row.surge_bounces,
+        complaint_share=row.complaint_share,
+    )

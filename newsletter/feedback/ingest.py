@@ -1,0 +1,175 @@
+"""Ingest: a genuine call's raw body is kept before it is answered, and applied later. Before ``record``.
+
+The webhook writes one row and answers; the worker reads the bodies in their order, some events at a time. A worker that
+dies begins again at the cursor, which is committed with the rows; what it did twice comes to the same.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, update
+from sqlmodel import Session, col, select
+
+from newsletter.database import Database
+from newsletter.delivery.settlement import prove
+from newsletter.feedback.applying import Scene, bring_level
+from newsletter.feedback.histories import addresses_to_decide
+from newsletter.feedback.matching import Matched, match
+from newsletter.feedback.models import EventCall
+from newsletter.feedback.record import Classified, classified, record_clicks, record_events, record_outcomes
+from newsletter.feedback.surges import watch
+from newsletter.notices.claims import prove_notices
+from newsletter.providers.feedback import FeedbackEvent, FeedbackKind
+from newsletter.providers.sendgrid_events import UnreadableBody, read_events
+from subscribers.bulk import rows_changed
+
+
+#: Events applied in one transaction: who unsubscribes meanwhile waits for no more than these.
+CHUNK = 1000
+#: Long enough to look into what went wrong, and longer than SendGrid's own 24 hours of tries.
+KEPT_FOR = timedelta(days=7)
+
+
+def keep_call(session: Session, body: bytes, *, now: datetime) -> None:
+    """Keep a genuine call as it came; it is applied later."""
+    session.add(EventCall(received_at=now, body=body, size=len(body)))
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What applying some events came to."""
+
+    events: int
+    news: int
+    problems: int
+    consequences: int
+
+
+def apply_next(database: Database, scene: Scene) -> bool:
+    """Apply the next events of the oldest call that waits; tell whether there was one."""
+    with database.reading() as session:
+        if not is_work(session):
+            return False
+    with database.writing() as session:
+        _alone(session)
+        waiting = select(EventCall).where(_waits()).order_by(col(EventCall.id)).limit(1)
+        if (call := session.exec(waiting).first()) is not None:
+            _apply_some(session, call, scene)
+    return call is not None
+
+
+def is_work(session: Session) -> bool:
+    """Tell whether a call waits to be applied."""
+    return session.exec(select(EventCall.id).where(_waits()).limit(1)).first() is not None
+
+
+def _waits() -> ColumnElement[bool]:
+    return col(EventCall.applied_at).is_(None)
+
+
+def _alone(session: Session) -> None:
+    """Let others who apply feedback wait until this transaction ends: decisions look at all that is known."""
+    if session.get_bind().dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(b"newsletter feedback").digest()[:8], signed=True)
+        session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+def _apply_some(session: Session, call: EventCall, scene: Scene) -> None:
+    try:
+        events = read_events(call.body)
+    except UnreadableBody as error:
+        call.problem, call.problems, call.applied_at = str(error)[:200], 1, scene.now
+        session.add(call)
+        return
+    some = events[call.cursor : call.cursor + CHUNK]
+    applied = apply_events(session, some, scene, received_at=call.received_at)
+    call = session.get_one(EventCall, call.id)
+    call.events = len(events)
+    call.cursor += len(some)
+    call.news += applied.news
+    call.problems += applied.problems
+    call.applied_at = scene.now if call.cursor >= len(events) else None
+    session.add(call)
+
+
+def apply_events(session: Session, events: Sequence[FeedbackEvent], scene: Scene, *, received_at: datetime) -> Applied:
+    """Record events and bring their consequences level; the same events again change nothing."""
+    matches = match(session, events, hasher=scene.hasher, received_at=received_at)
+    meant = classified(matches)
+    prove(session, {one.event.attempt for one in matches if one.delivery_id is not None}, now=scene.now)
+    prove_notices(session, {one.notice_id for one in matches if one.notice_id is not None}, now=scene.now)
+    news = record_outcomes(session, meant)
+    record_clicks(session, matches)
+    new_events = record_events(session, meant, received_at=received_at)
+    touched = watch(session, _bounced_in(matches), now=scene.now)
+    reached = {
+        one.subscriber_id
+        for one in matches
+        if one.event.kind is FeedbackKind.delivered and one.subscriber_id is not None
+    }
+    touched |= addresses_to_decide(session, new_events, reached)
+    changed = bring_level(session, touched, scene)
+    return Applied(len(events), news + len(new_events), sum(_is_problem(one) for one in meant), changed)
+
+
+def _bounced_in(matches: Sequence[Matched]) -> set[tuple[int, str]]:
+    watched = {FeedbackKind.bounced, FeedbackKind.complained}
+    return {
+        (one.mailing_id, one.provider) for one in matches if one.event.kind in watched and one.mailing_id is not None
+    }
+
+
+def _is_problem(one: Classified) -> bool:
+    """Tell whether a person should look: something could not be read, or is about nobody of ours."""
+    return bool(one.matched.event.problem) or not one.matched.is_ours
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits to be applied, and what was kept of late."""
+
+    calls: int
+    oldest: datetime | None
+
+
+def backlog(session: Session) -> Backlog:
+    """Tell how many calls wait, and since when."""
+    count, oldest = session.exec(select(func.count(), func.min(EventCall.received_at)).where(_waits())).one()
+    return Backlog(count, oldest)
+
+
+def purge(session: Session, *, now: datetime) -> int:
+    """Empty the raw bodies of calls that were applied and are older than a week; tell how many."""
+    old = col(EventCall.applied_at).is_not(None) & (col(EventCall.received_at) < now - KEPT_FOR)
+    emptied = update(EventCall).where(old, func.length(EventCall.body) > 0).values(body=b"")
+    return rows_changed(session.execute(emptied))
+
+
+def forget_addresses(session: Session, addresses: Iterable[str]) -> int:
+    """Take addresses out of the raw bodies that are still kept; tell how many bodies these were.
+
+    A body that was applied is emptied whole. One that waits keeps its other events: the address in it becomes one that
+    nobody has, of the same length.
+    """
+    needles = {form for one in addresses for form in (one.lower().encode(), _as_json(one.lower()))}
+    pattern = re.compile(b"|".join(re.escape(one) for one in sorted(needles, key=len, reverse=True)), re.IGNORECASE)
+    kept = select(EventCall.id).where(func.length(EventCall.body) > 0).order_by(col(EventCall.id))
+    touched = 0
+    for call_id in session.exec(kept).all() if needles else ():
+        call = session.get_one(EventCall, call_id)
+        if pattern.search(call.body):
+            touched += 1
+            call.body = b"" if call.applied_at else pattern.sub(lambda found: b"x" * len(found[0]), call.body)
+            session.add(call)
+            session.flush()
+        session.expunge(call)
+    return touched
+
+
+def _as_json(text: str) -> bytes:
+    """Write a text as JSON in ASCII has it."""
+    return json.dumps(text)[1:-1].encode()

@@ -1,0 +1,159 @@
+"""Pulling: SendGrid's own lists, read page by page, so that both sides hold back the same addresses. After ``ingest``.
+
+Only ever added to: an address that is missing there may have been purged by age. Windows overlap by a day, since
+entries come late; how far a list was read is kept after each page: an interrupted pull goes on where it was.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from newsletter.database import Database
+from newsletter.feedback.applying import Scene
+from newsletter.feedback.ingest import apply_events
+from newsletter.feedback.models import Consequence, ListPull, ListRemoval
+from newsletter.providers.feedback import FeedbackEvent, FeedbackKind
+from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
+from subscribers.models import AddressHash, Subscriber
+
+
+LISTS = ("bounces", "blocks", "invalid_emails", "spam_reports", "unsubscribes")
+PAGE = 500
+OVERLAP = timedelta(days=1)
+_READ, _DELETE = "suppression.read", "suppression.delete"
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What was read of a list: how many entries, and how many of them were news."""
+
+    list_name: str
+    entries: int
+    news: int
+
+
+def pull(database: Database, api: AccountAPI, scene: Scene, *, on_page: Callable[[int], object]) -> Iterator[Pulled]:
+    """Read every list from where it was left; ``on_page`` is told how many entries each page had.
+
+    Raises:
+        AccountRefused: The key lacks a scope, or SendGrid was not reached; what was read until then is kept.
+    """
+    for name in LISTS:
+        _open_window(database, name, scene.now)
+        while page := _next_page(database, api, name):
+            _take(database, name, page, scene)
+            on_page(len(page))
+            if len(page) < PAGE:
+                break
+        yield _close_window(database, name, scene.now)
+
+
+def _open_window(database: Database, name: str, now: datetime) -> None:
+    """Begin a new window, unless the last one was left unread."""
+    with database.writing() as session:
+        window = session.get(ListPull, name) or ListPull(list_name=name)
+        if window.is_done:
+            window.since = max(0, window.until - int(OVERLAP.total_seconds()))
+            window.until, window.place, window.is_done = int(now.timestamp()), 0, False
+            window.entries = window.news = 0
+        session.add(window)
+
+
+def _next_page(database: Database, api: AccountAPI, name: str) -> Sequence[dict[str, Any]]:
+    with database.reading() as session:
+        window = session.get_one(ListPull, name)
+    found = api.get(
+        "suppression",
+        name,
+        scope=_READ,
+        start_time=window.since,
+        end_time=window.until,
+        limit=PAGE,
+        offset=window.place,
+    )
+    if not isinstance(found, list):
+        raise AccountRefused(f"SendGrid's list {name} cannot be read: it is no array")
+    return [one for one in found if isinstance(one, dict)]
+
+
+def _take(database: Database, name: str, page: Sequence[dict[str, Any]], scene: Scene) -> None:
+    events = [_event(name, entry) for entry in page]
+    with database.writing() as session:
+        applied = apply_events(session, events, scene, received_at=scene.now)
+        window = session.get_one(ListPull, name)
+        window.place += len(page)
+        window.entries += len(page)
+        window.news += applied.news
+        session.add(window)
+
+
+def _close_window(database: Database, name: str, now: datetime) -> Pulled:
+    with database.writing() as session:
+        window = session.get_one(ListPull, name)
+        window.is_done, window.finished_at = True, now
+        session.add(window)
+        return Pulled(name, window.entries, window.news)
+
+
+def _event(name: str, entry: dict[str, Any]) -> FeedbackEvent:
+    created = entry.get("created")
+    known = isinstance(created, int) and 0 < created < 2**33
+    return FeedbackEvent(
+        FeedbackKind.listed,
+        name,
+        address=str(entry.get("email") or ""),
+        at=datetime.fromtimestamp(created, UTC) if known and isinstance(created, int) else None,
+        status=str(entry.get("status") or "")[:120],
+        bounce_type="bounce" if name == "bounces" else "",
+        text=str(entry.get("reason") or "")[:2000],
+        problem="" if known else "no readable time",
+    )
+
+
+#: Seconds between tries to take an address off a list, doubled each time, up to an hour.
+_FIRST_WAIT, _LONGEST_WAIT = 10.0, 3600.0
+
+
+def remove_next(database: Database, api: AccountAPI, *, now: datetime) -> bool:
+    """Take the next address off SendGrid's list whose consequence was undone; tell whether there was one.
+
+    One that is not there any more is done, too. What is refused is tried again later: it is an operator's word.
+    """
+    with database.reading() as session:
+        found = _next_removal(session, now)
+    if found is None:
+        return False
+    removal, email = found
+    result, done = "nobody of this address is stored any more", True
+    if email:
+        try:
+            api.delete("suppression", removal.list_name, email, scope=_DELETE)
+            result = "taken off"
+        except AccountRefused as refusal:
+            done = refusal.status == 404  # noqa: PLR2004 - not on the list
+            result = "was not on the list" if done else str(refusal)
+    with database.writing() as session:
+        row = session.get_one(ListRemoval, removal.id)
+        row.tries, row.result = row.tries + 1, result
+        wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(row.tries, 16))
+        row.done_at, row.not_before = (now, None) if done else (None, now + timedelta(seconds=wait))
+        session.add(row)
+    return True
+
+
+def _next_removal(session: Session, now: datetime) -> tuple[ListRemoval, str | None] | None:
+    """Give the next removal that may be tried, with the address, where its hash is still somebody's."""
+    due = col(ListRemoval.not_before).is_(None) | (col(ListRemoval.not_before) <= now)
+    found = (
+        select(ListRemoval, Subscriber.email)
+        .join(Consequence, col(Consequence.id) == col(ListRemoval.consequence_id))
+        .join(AddressHash, col(AddressHash.hash) == col(Consequence.address_hash), isouter=True)
+        .join(Subscriber, col(Subscriber.id) == col(AddressHash.subscriber_id), isouter=True)
+        .where(col(ListRemoval.done_at).is_(None), due)
+        .order_by(col(ListRemoval.id))
+        .limit(1)
+    )
+    return session.exec(found).first()

@@ -1,0 +1,193 @@
+"""Undoing: an operator looks at consequences and takes them back, singly or many at once. After ``applying``.
+
+What is undone is also taken off the provider's own list (``removing``), and what the provider says again of the time
+before leads to nothing: so the next pull does not bring it back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, true
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+
+from newsletter.errors import NotFound
+from newsletter.feedback.applying import Scene, revert
+from newsletter.feedback.consequences import Limits
+from newsletter.feedback.histories import limits_of_all
+from newsletter.feedback.models import Consequence, ConsequenceState, Deed, FeedbackEventRow, ListRemoval
+from subscribers.actors import Actor
+from subscribers.addresses import mask
+from subscribers.models import Subscriber, SuppressionReason
+from subscribers.suppression import lift_by_id
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which consequences are meant: those that fit all that is said.
+
+    Attributes:
+        text: Words of the receiving server, case aside.
+    """
+
+    ids: Sequence[int] = ()
+    mailing_id: int | None = None
+    provider: str = ""
+    text: str = ""
+    reason: SuppressionReason | None = None
+    state: ConsequenceState | None = None
+
+
+@dataclass(frozen=True)
+class ConsequenceView:
+    """A consequence with the event that led to it."""
+
+    id: int
+    state: ConsequenceState
+    deed: Deed
+    reason: str
+    publication_id: int
+    masked_address: str
+    provider: str
+    mailing_id: int | None
+    said: str
+    status: str
+    text: str
+    rule: str
+    happened_at: datetime
+    at: datetime
+    undone_by: str
+
+
+def list_consequences(
+    session: Session, choice: Choice, *, after: int = 0, limit: int | None = None
+) -> list[ConsequenceView]:
+    """List consequences by ascending id; the next page begins ``after`` the last id of this one."""
+    found = (
+        select_columns(Consequence, FeedbackEventRow, col(Subscriber.email))
+        .join(FeedbackEventRow, col(FeedbackEventRow.id) == col(Consequence.event_id))
+        .outerjoin(Subscriber, col(Subscriber.id) == col(Consequence.subscriber_id))
+        .where(_chosen(choice), col(Consequence.id) > after)
+        .order_by(col(Consequence.id))
+        .limit(limit)
+    )
+    return [_view(*row) for row in session.execute(found)]
+
+
+def find_consequence(session: Session, consequence_id: int) -> ConsequenceView:
+    """Find one consequence.
+
+    Raises:
+        NotFound: There is none of this number.
+    """
+    found = list_consequences(session, Choice(ids=(consequence_id,)))
+    if not found:
+        raise NotFound(f"there is no consequence {consequence_id}: `newsletter feedback list` shows them")
+    return found[0]
+
+
+def _view(row: Consequence, event: FeedbackEventRow, email: str | None) -> ConsequenceView:
+    return ConsequenceView(
+        id=row.id,
+        state=row.state,
+        deed=row.deed,
+        reason=row.reason or "",
+        publication_id=row.publication_id,
+        masked_address=mask(email) if email else "",
+        provider=event.provider,
+        mailing_id=event.mailing_id,
+        said=event.said,
+        status=event.status,
+        text=event.text,
+        rule=event.rule,
+        happened_at=event.at,
+        at=row.at,
+        undone_by=row.undone_by,
+    )
+
+
+def _chosen(choice: Choice) -> ColumnElement[bool]:
+    chosen: ColumnElement[bool] = true()
+    if choice.ids:
+        chosen &= col(Consequence.id).in_(choice.ids)
+    if choice.mailing_id is not None:
+        chosen &= col(FeedbackEventRow.mailing_id) == choice.mailing_id
+    if choice.provider:
+        chosen &= col(FeedbackEventRow.provider) == choice.provider
+    if choice.text:
+        chosen &= col(FeedbackEventRow.text).icontains(choice.text, autoescape=True)
+    if choice.reason is not None:
+        chosen &= col(Consequence.reason) == choice.reason
+    if choice.state is not None:
+        chosen &= col(Consequence.state) == choice.state
+    return chosen
+
+
+def count_chosen(session: Session, choice: Choice) -> int:
+    """Count the consequences that can be taken back."""
+    found = (
+        select(func.count())
+        .select_from(Consequence)
+        .join(FeedbackEventRow, col(FeedbackEventRow.id) == col(Consequence.event_id))
+        .where(_chosen(choice), col(Consequence.state).in_(_STANDS))
+    )
+    return session.exec(found).one()
+
+
+#: What can be taken back.
+_STANDS = (ConsequenceState.applied, ConsequenceState.quarantined, ConsequenceState.probing)
+
+
+def undo(session: Session, choice: Choice, scene: Scene) -> int:
+    """Take consequences back, and have their addresses taken off the provider's lists; tell how many there were."""
+    found = (
+        select(Consequence, FeedbackEventRow)
+        .join(FeedbackEventRow, col(FeedbackEventRow.id) == col(Consequence.event_id))
+        .where(_chosen(choice), col(Consequence.state).in_(_STANDS))
+        .order_by(col(Consequence.id))
+    )
+    rows = session.exec(found).all()
+    for row, event in rows:
+        was_applied = row.state is ConsequenceState.applied
+        # First, so that none of these inherits what another of them gives up.
+        row.state, row.undone_at, row.undone_by = ConsequenceState.undone, scene.now, str(scene.by)
+        session.add(row)
+        session.flush()
+        if was_applied:
+            revert(session, row, event, scene)
+        _order_removal(session, row)
+    return len(rows)
+
+
+_LISTS = {
+    SuppressionReason.hard_bounce: "bounces",
+    SuppressionReason.complaint: "spam_reports",
+    SuppressionReason.invalid: "invalid_emails",
+    SuppressionReason.unsubscribed: "unsubscribes",
+}
+
+
+def _order_removal(session: Session, row: Consequence) -> None:
+    if row.reason in _LISTS:
+        session.add(ListRemoval(consequence_id=row.id, list_name=_LISTS[row.reason]))
+        session.flush()
+
+
+def begin_probes(session: Session, *, by: Actor, now: datetime) -> int:
+    """End the pauses that are over, so that the next issue tries the address once more; tell how many there were."""
+    limits = limits_of_all(session)
+    found = select(Consequence).where(Consequence.deed == Deed.pause, Consequence.state == ConsequenceState.applied)
+    due = [
+        row
+        for row in session.exec(found.order_by(col(Consequence.id)))
+        if row.at + timedelta(days=limits.get(row.publication_id, Limits()).probe_days) <= now
+    ]
+    for row in due:
+        row.state = ConsequenceState.probing
+        if row.suppression_id is not None:
+            lift_by_id(session, row.suppression_id, by=by, now=now)
+        row.suppression_id = None
+        session.add(row)
+    session.flush()
+    return len(due)

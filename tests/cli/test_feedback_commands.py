@@ -1,0 +1,113 @@
+"""`newsletter feedback`, `report` and `suppressions pull`, as an operator types them."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from newsletter.feedback.applying import PROVIDER, Scene
+from newsletter.feedback.ingest import apply_next, keep_call
+from newsletter.providers.memory import MemoryProvider
+from tests.feedback.said import Feedback, as_body
+from tests.local_sendgrid import local_sendgrid
+from tests.world import make_world
+
+
+HARD = {"status": "5.1.1", "type": "bounce", "reason": "550 5.1.1 no such mailbox"}
+PEPPER = "sixteen bytes or more"
+
+
+@pytest.fixture
+def mailed(sqlite_store):
+    """An issue that was mailed to five readers: two delivered, one bounced, one complained, one silent."""
+    feedback = Feedback(make_world(sqlite_store, MemoryProvider()))
+    feedback.world.readers([f"r{number}@163.com" for number in range(5)])
+    mails = feedback.of(feedback.mail())
+    now = feedback.world.clock()
+    said = [("r0@163.com", "delivered", {}), ("r1@163.com", "delivered", {}), ("r2@163.com", "bounce", HARD)]
+    feedback.say(*(feedback.event(mails[address], event, now, **more) for address, event, more in said))
+    feedback.say(feedback.event(mails["r1@163.com"], "spamreport", now), {"event": "brand_new"})
+    return feedback
+
+
+@pytest.fixture
+def newsletter(run, sqlite_store, mailed):
+    def _run(*words, **settings):
+        url = sqlite_store.url.render_as_string(hide_password=False)
+        return run(*words, NEWSLETTER_DATABASE_URL=url, NEWSLETTER_ADDRESS_PEPPER=PEPPER, **settings)
+
+    return _run
+
+
+def as_json(answer):
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def test_consequences_are_listed_shown_and_undone(newsletter):
+    listed = as_json(newsletter("feedback", "list", "--json"))
+    assert [(one["deed"], one["reason"]) for one in listed] == [
+        ("suppress", "hard_bounce"),
+        ("suppress", "complaint"),
+        ("leave", ""),
+    ]
+    assert "r***@1**.com" in newsletter("feedback", "show", "1").stdout
+    refused = newsletter("feedback", "undo")
+    assert (refused.returncode, "say which" in refused.stderr) == (1, True)
+    assert as_json(newsletter("feedback", "undo", "--text", "NO SUCH", "--yes", "--json")) == {"undone": 1}
+    assert newsletter("feedback", "undo", "--text", "no such", "--yes").returncode == 1
+    assert as_json(newsletter("feedback", "list", "--json"))[0]["state"] == "undone"
+
+
+def test_problems_and_limits_are_shown(newsletter):
+    told = as_json(newsletter("feedback", "problems", "--json"))
+    assert told["waiting"]["calls"] == 0
+    assert "unknown event 'brand_new'" in told["problems"][0]["problem"]
+    assert as_json(newsletter("feedback", "policy", "--json"))["soft_issues"] == 4
+    assert as_json(newsletter("feedback", "policy", "--soft-issues", "6", "--json"))["soft_issues"] == 6
+    assert as_json(newsletter("feedback", "policy", "--json"))["soft_issues"] == 6
+    assert as_json(newsletter("feedback", "surges", "--json")) == []
+    assert newsletter("feedback", "surge", "1", "qq", "--dismiss", "--yes").returncode == 1
+
+
+def test_a_report_accounts_for_every_candidate(newsletter):
+    report = as_json(newsletter("report", "1", "--json"))
+    total = report["total"]
+    assert (total["accepted"], total["delivered"], total["bounced"], total["silent"]) == (5, 2, 1, 2)
+    assert (total["complained"], report["left"], report["balances"]) == (1, 1, True)
+    assert report["by_provider"]["netease"]["bounces"] == {"hard": 1}
+    shown = newsletter("report", "1").stdout
+    assert "nothing heard" in shown
+    assert "over 0.3 %" in shown
+    rows = list(csv.DictReader(io.StringIO(newsletter("report", "1", "--csv").stdout)))
+    assert [(row["of"], row["name"], row["hard"]) for row in rows] == [
+        ("whole", "", "1"),
+        ("plan", "free", "1"),
+        ("provider", "netease", "1"),
+    ]
+    assert newsletter("report", "9").returncode == 1
+
+
+def test_the_lists_are_pulled_from_the_local_sendgrid(newsletter, tmp_path):
+    with local_sendgrid(tmp_path / "sendgrid") as sendgrid:
+        sendgrid.account("POST", "/v3/asm/suppressions/global", {"recipient_emails": ["r0@163.com"]})
+        settings = {"NEWSLETTER_EMULATOR_URL": sendgrid.url, "NEWSLETTER_EMULATOR_KEY": "SG.test"}
+        rows = as_json(newsletter("suppressions", "pull", "--json", **settings))
+        assert {row["list_name"]: row["news"] for row in rows}["unsubscribes"] == 1
+        sendgrid.call("/_emulator/account", {"scopes": ["mail.send"]})
+        refused = newsletter("suppressions", "pull", **settings)
+    assert (refused.returncode, "suppression.read" in refused.stderr) == (1, True)
+
+
+def test_an_erased_address_is_in_no_call_that_is_kept(newsletter, mailed):
+    world = mailed.world
+    waiting = as_body([{"email": "R3@163.com", "event": "open", "timestamp": 1763860000}])
+    with world.database.writing() as session:
+        keep_call(session, waiting, now=world.clock())
+    assert newsletter("subscribers", "erase", "r3@163.com", "--yes").returncode == 0
+    while apply_next(world.database, Scene(world.hasher, PROVIDER, world.clock())):
+        pass
+    content = world.database.file.read_bytes().lower()
+    assert b"r3@163.com" not in content
+    assert b"r2@163.com" in content

@@ -47,6 +47,8 @@ class SigningDomain:
 def domain(installation: Installation) -> Iterator[Result]:
     """Look whether SendGrid signs with each sender's domain."""
     known = _authenticated(installation)
+    if not known and not installation.live:
+        raise Skip("NOT LIVE: the local SendGrid signs for nobody")
     for name in _sender_domains(installation):
         if (provider := mailbox_provider(name)) != OTHER:
             yield problem(f"{name} belongs to {provider}: receivers refuse mail from it that others send", _OWN_DOMAIN)

@@ -18,8 +18,6 @@ _PAGE = "SendGrid: Settings › Mail Settings › Event Webhooks"
 _ESSENTIAL = ("processed", "delivered", "bounce", "dropped", "spam_report")
 #: Without these reports are thinner, or a way of leaving is not heard of.
 _USEFUL = ("deferred", "unsubscribe", "group_unsubscribe", "group_resubscribe")
-#: Wanted only where a publication measures them.
-_MEASURED = ("open", "click")
 #: Seconds to connect, and to wait for an answer.
 _PATIENCE = (5.0, 10.0)
 
@@ -37,12 +35,20 @@ def settings(installation: Installation) -> Iterator[Result]:
         yield problem(f"the webhook to {wanted} is switched off", f"enable it ({_PAGE})")
     if missing := [kind for kind in _ESSENTIAL if not found.get(kind, True)]:
         yield problem(f"not posted: {', '.join(missing)}; mailings cannot be accounted for", f"tick them ({_PAGE})")
-    if missing := [kind for kind in _USEFUL if not found.get(kind, True)]:
+    if missing := [kind for kind in (*_USEFUL, *_measured(installation)) if not found.get(kind, True)]:
         yield warning(f"not posted: {', '.join(missing)}; reports do not show them", f"tick them ({_PAGE})")
     if found.get("enabled") and all(found.get(kind, True) for kind in _ESSENTIAL):
-        off = [kind for kind in _MEASURED if not found.get(kind, True)]
-        note = f" ({' and '.join(off)} are not, which only a publication that measures them needs)" if off else ""
-        yield ok(f"SendGrid posts events to {wanted}{note}")
+        yield ok(f"SendGrid posts events to {wanted}")
+
+
+def _measured(installation: Installation) -> tuple[str, ...]:
+    """Name the kinds that only a publication that counts them needs."""
+    try:
+        found = installation.publications()
+    except Skip:
+        return ()
+    counted = {"open": any(one.track_opens for one in found), "click": any(one.track_clicks for one in found)}
+    return tuple(kind for kind, is_counted in counted.items() if is_counted)
 
 
 def signature(installation: Installation) -> Iterator[Result]:

@@ -16,6 +16,8 @@ def send_from(ward, sender, reply_to="editor@example.org"):
 def test_a_domain_that_sendgrid_does_not_sign_for_is_named(ward):
     ward.sendgrid.on("/v3/whitelabel/domains", [])
     assert "does not sign for news.example.org" in ward.says("domain")
+    ward.set(live=False)
+    assert ward.status("domain") == "skipped"
 
 
 def test_records_that_sendgrid_does_not_find_are_named(ward):

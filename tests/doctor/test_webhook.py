@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from newsletter.publications import PublicationForm, set_publication
 from tests.doctor.conftest import PUBLIC, WEBHOOK, WEBHOOK_KEY
 from tests.scripted_server import scripted_server
 
@@ -34,6 +35,13 @@ def test_what_is_wrong_with_the_webhook_is_named(ward, change, status, said):
     ward.sendgrid.on(SETTINGS, WEBHOOK | change)
     assert ward.status("webhook") == status
     assert said in ward.says("webhook")
+
+
+def test_opens_and_clicks_are_wanted_where_a_publication_counts_them(ward):
+    assert ward.status("webhook") == "ok"
+    with ward.world.database.writing() as session:
+        set_publication(session, "weekly", PublicationForm(track_clicks=True))
+    assert "warning: not posted: click;" in ward.says("webhook")
 
 
 def test_ours_is_found_among_several_webhooks(ward):

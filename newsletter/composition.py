@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
+import yaml
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from pydantic import SecretStr, ValidationError
 
@@ -30,7 +32,9 @@ from newsletter.errors import Misconfigured
 from newsletter.feedback.applying import PROVIDER, Scene
 from newsletter.migrations import require_current
 from newsletter.notices.addressing import Gate
+from newsletter.notices.alerting import AlertDesk
 from newsletter.notices.dispatch import NoticeDesk
+from newsletter.notices.hooks import Hook, read_hook
 from newsletter.notices.letters import Stationery
 from newsletter.providers.base import Provider
 from newsletter.providers.sendgrid import SendGridProvider
@@ -38,7 +42,7 @@ from newsletter.providers.sendgrid_account import AccountAPI
 from newsletter.providers.sendgrid_client import SendGridAccount
 from newsletter.providers.sendgrid_events import load_key
 from newsletter.rendering.themes import Theme, load_notice_theme, load_theme
-from newsletter.settings import Settings
+from newsletter.settings import Settings, is_loopback
 from newsletter.signing import LinkSigner
 from subscribers.hashing import AddressHasher
 
@@ -129,6 +133,27 @@ class Service:
         """What notices are written with."""
         return Stationery(self.notice_theme, self.signer, self.settings.public_url)
 
+    def alert_desk(self, provider: Provider) -> AlertDesk:
+        """Give a desk from which operators are told.
+
+        Raises:
+            Misconfigured: A hook cannot be read, or is not on this machine while NOT LIVE.
+        """
+        words = yaml.safe_load((shipped("templates") / "alerts" / "words.yaml").read_text(encoding="utf-8"))
+        addresses = self.settings.alert_mail
+        return AlertDesk(self.database, provider, addresses, self._alert_hooks, words, self.live, self.clock)
+
+    @property
+    def _alert_hooks(self) -> tuple[Hook, ...]:
+        try:
+            hooks = tuple(read_hook(one) for one in self.settings.alert_hooks.get_secret_value().split())
+        except ValueError as error:
+            raise Misconfigured(f"NEWSLETTER_ALERT_HOOKS: {error}") from None
+        if not self.live and any(not is_loopback(urlsplit(one.url).hostname or "") for one in hooks):
+            structlog.get_logger(__name__).warning("NOT LIVE: hooks that are not on this machine are not called")
+            return tuple(one for one in hooks if is_loopback(urlsplit(one.url).hostname or ""))
+        return hooks
+
     @property
     def gate(self) -> Gate:
         """What decides, beside the reader, whether a notice may leave."""
@@ -163,11 +188,18 @@ class Service:
         Raises:
             Misconfigured: `serve` starts the local SendGrid on whichever port is free, so nobody knows where it is.
         """
-        account = self._account("" if self.live else emulator_url or self._local_url)
+        account = self._account(emulator_url or self.local_sendgrid_url)
         return AccountAPI(replace(account, timeout=min(account.timeout, patience or account.timeout)))
 
     @property
-    def _local_url(self) -> str:
+    def local_sendgrid_url(self) -> str:
+        """Where the local SendGrid is for a command beside `serve`; empty when live.
+
+        Raises:
+            Misconfigured: `serve` starts it on whichever port is free, so nobody knows where it is.
+        """
+        if self.live:
+            return ""
         if not self.settings.emulator_url and not self.settings.emulator_port:
             raise Misconfigured("set NEWSLETTER_EMULATOR_URL to where the local SendGrid listens")
         return self.settings.emulator_url or f"http://127.0.0.1:{self.settings.emulator_port}"

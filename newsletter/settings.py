@@ -60,6 +60,16 @@ class Settings(BaseSettings):
         (),
         description="Addresses and @domains, comma-separated. When set, nobody else is mailed: for staging copies.",
     )
+    alert_mail: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Addresses that alerts are mailed to, comma-separated; empty: to nobody."
+    )
+    alert_hooks: SecretStr = Field(
+        SecretStr(""),
+        description="Hooks that alerts are posted to, by spaces: https://…#whsec_…, feishu+…, wecom+…, dingtalk+….",
+    )
+    heartbeat_url: SecretStr = Field(
+        SecretStr(""), description="Address that is fetched each minute while the clock ticks; empty: none."
+    )
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that `serve` listens on; 0 takes a free one.")
     public_url: str = Field(
@@ -111,7 +121,7 @@ class Settings(BaseSettings):
             raise ValueError("write addresses and @domains, comma-separated; leave the setting out to mail everybody")
         return entries
 
-    @field_validator("sendgrid_webhook_key", mode="before")
+    @field_validator("sendgrid_webhook_key", "alert_mail", mode="before")
     @classmethod
     def _are_words(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

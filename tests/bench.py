@@ -34,6 +34,7 @@ from newsletter.providers.memory import MemoryProvider
 from newsletter.providers.sendgrid import request_body
 from newsletter.rendering.inlining import to_mail_html
 from newsletter.rendering.mail import Sheet
+from tests.bench_feedback import feedback
 from tests.conftest import REAL_ISSUE, ROOT
 from tests.flows.serving import stored_world
 from tests.local_sendgrid import KEY, TEMPLATES, LocalSendGrid
@@ -68,6 +69,7 @@ def main() -> None:
         freezing,
         dispatching,
         through_the_local_sendgrid,
+        listening_to_feedback,
         importing,
     ):
         for one in measure():
@@ -194,6 +196,14 @@ def through_the_local_sendgrid() -> list[Result]:
 
             took = timed(all_of_it)
         return result("dispatch over HTTP", READERS, "recipients/s", took, ("the same in memory", in_memory))
+
+
+def listening_to_feedback() -> list[Result]:
+    """Accept and apply signed events, and report, with a million deliveries in the store."""
+    return [
+        result(name, amount, unit, took, (reference or "itself", reference_took))[0]
+        for name, amount, unit, took, reference, reference_took in feedback()
+    ]
 
 
 def importing() -> list[Result]:

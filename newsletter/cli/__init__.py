@@ -9,6 +9,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.cli import (
+    alerts,
     doctor,
     feedback,
     finding,
@@ -64,6 +65,7 @@ app.add_typer(readers.app, name="subscribers")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(notices.app, name="notices")
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(doctor.app, name="doctor")
 
 

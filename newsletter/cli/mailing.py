@@ -151,7 +151,7 @@ def resume_(mailing_id: ID, yes: Yes = False) -> None:
         account = account_of(session, find_mailing(session, mailing_id))
     confirm(f"Go on with mailing {mailing_id}: {account.standing.line()}?", yes=yes)
     with service.database.writing() as session:
-        mailing = resume(session, mailing_id, live=service.live)
+        mailing = resume(session, mailing_id, live=service.live, now=service.clock())
     say(f"Mailing {mailing_id} is {mailing.state} again.")
 
 

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from newsletter.composition import Service
 from newsletter.delivery.history import deliveries_to, exclusions_from
+from newsletter.feedback.undoing import said_of
 from newsletter.outbox import notices_to
 from newsletter.publications import Publication, list_publications
 from subscribers.holdings import holdings_of
@@ -33,6 +34,7 @@ def document_of(session: Session, service: Service, address: str, *, now: dateti
         "mentions_in_proofs_of_others": [_named(one, publications) for one in held.mentions],
         "deliveries": [asdict(one) for one in deliveries_to(session, ids)],
         "left_out_of_mailings": [asdict(one) for one in exclusions_from(session, ids)],
+        "feedback": said_of(session, {one["subscriber_id"] for one in held.subscriptions}),
         "notices": [_named(one.model_dump(), publications) for one in notices_to(session, ids)],
     }
 

@@ -26,6 +26,7 @@ from newsletter.errors import Misconfigured
 from newsletter.feedback.ingest import apply_next
 from newsletter.feedback.pulling import pull, remove_next
 from newsletter.migrations import migrate
+from newsletter.notices.alerting import tell_next
 from newsletter.notices.dispatch import send_next, tidy
 from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
 from newsletter.settings import Settings
@@ -251,9 +252,15 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
     api = service.account_api(emulator_url)
     listener = Dispatchers(lambda: _heed_next(service, api), 1, "feedback")
     clock = Clock(
-        desk, service.terms, service.settings.tick_seconds, dispatchers.wake, partial(_pull_lists, service, api)
+        desk,
+        service.terms,
+        service.settings.tick_seconds,
+        dispatchers.wake,
+        partial(_pull_lists, service, api),
+        service.settings.heartbeat_url.get_secret_value(),
     )
-    workers = (dispatchers, senders, listener)
+    teller = Dispatchers(partial(tell_next, service.alert_desk(provider)), 1, "alerts")
+    workers = (dispatchers, senders, listener, teller)
     for threads in workers:
         threads.start()
     scheduler = clock.start()

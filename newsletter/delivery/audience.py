@@ -56,7 +56,7 @@ def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Ca
             _meant(session, find_mailing(session, mailing_id))
     except (NewsletterError, RefusedFilter) as error:
         with database.writing() as session:
-            move(session, mailing_id, MailingState.halted, reason=str(error))
+            move(session, mailing_id, MailingState.halted, now=clock(), reason=str(error))
         return
     while _freeze_chunk(database, mailing_id, terms, clock()):
         pass
@@ -236,6 +236,6 @@ def _let_run(session: Session, mailing_id: int, now: datetime) -> None:
     if not account.balances:
         excluded = sum(account.exclusions.values())
         reason = f"{account.candidates:,} candidates ≠ {account.standing.line()} + {excluded:,} exclusions"
-        move(session, mailing_id, MailingState.halted, reason=reason)
-    elif move(session, mailing_id, MailingState.running, frozen_at=now):
+        move(session, mailing_id, MailingState.halted, now=now, reason=reason)
+    elif move(session, mailing_id, MailingState.running, now=now, frozen_at=now):
         conclude(session, mailing_id, now=now)

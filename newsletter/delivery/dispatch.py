@@ -143,7 +143,7 @@ def _record(session: Session, claim: Claim, submission: _Submission, end: CallEn
     if meaning.state is BatchState.rejected:
         _nobody_was_reached(session, submission)
     if meaning.halts:
-        move(session, batch.mailing_id, MailingState.halted, reason=f"{_in_words(end)}: {end.detail}")
+        move(session, batch.mailing_id, MailingState.halted, now=now, reason=f"{_in_words(end)}: {end.detail}")
     conclude(session, batch.mailing_id, now=now)
 
 

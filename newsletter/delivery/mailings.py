@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 
+from newsletter.alerts import AlertKind, NewAlert, raise_alert
 from newsletter.delivery.accounts import batch_states, standing_of
 from newsletter.delivery.lifecycle import MAILING_COMES_FROM, MailingState, conclusion
 from newsletter.delivery.models import Mailing
@@ -36,14 +37,41 @@ def mailings_in(session: Session, state: MailingState) -> list[int]:
     return list(session.exec(select(Mailing.id).where(Mailing.state == state).order_by(col(Mailing.id))))
 
 
-def move(session: Session, mailing_id: int, to: MailingState, *, reason: str = "", **also: object) -> bool:
+#: States that an operator is told of.
+_TOLD = {
+    MailingState.finished: AlertKind.mailing_finished,
+    MailingState.held: AlertKind.mailing_held,
+    MailingState.halted: AlertKind.mailing_halted,
+}
+
+
+def move(
+    session: Session, mailing_id: int, to: MailingState, *, now: datetime, reason: str = "", **also: object
+) -> bool:
     """Move a mailing into a state if the lifecycle allows it from where it is; tell whether it was moved.
 
     A compare-and-swap: of any number of processes that try, one is told yes. ``also`` are further columns to set.
+    Where it ends, is held or halted, an operator is told.
     """
     allowed = (col(Mailing.id) == mailing_id) & col(Mailing.state).in_(MAILING_COMES_FROM[to])
     values = {"state": to, "state_reason": reason, **also}
-    return rows_changed(session.execute(update(Mailing).where(allowed).values(**values))) == 1
+    if rows_changed(session.execute(update(Mailing).where(allowed).values(**values))) != 1:
+        return False
+    if to in _TOLD:
+        _tell(session, session.get_one(Mailing, mailing_id, populate_existing=True), now)
+    return True
+
+
+def _tell(session: Session, mailing: Mailing, now: datetime) -> None:
+    facts = {
+        "mailing": str(mailing.id),
+        "issue": str(mailing.issue_id),
+        "reason": mailing.state_reason,
+        "line": standing_of(session, mailing).line(),
+    }
+    about = f"mailing {mailing.id}"
+    alert = NewAlert(_TOLD[mailing.state], about, mailing.publication_id, mailing.live, facts)
+    raise_alert(session, alert, now=now)
 
 
 def begin_due(session: Session, *, live: bool, now: datetime) -> list[int]:
@@ -54,7 +82,9 @@ def begin_due(session: Session, *, live: bool, now: datetime) -> list[int]:
     """
     due = (col(Mailing.state) == MailingState.scheduled) & (col(Mailing.due_at) <= now)
     found = session.exec(select(Mailing.id).where(due, col(Mailing.live).is_(live))).all()
-    return [mailing_id for mailing_id in found if move(session, mailing_id, MailingState.freezing, begun_at=now)]
+    return [
+        mailing_id for mailing_id in found if move(session, mailing_id, MailingState.freezing, now=now, begun_at=now)
+    ]
 
 
 def hold_the_other_side(session: Session, *, live: bool, now: datetime) -> list[int]:
@@ -64,7 +94,7 @@ def hold_the_other_side(session: Session, *, live: bool, now: datetime) -> list[
     found = select(Mailing.id).where(or_(due, under_way), col(Mailing.live).is_not(live))
     was, is_now = ("NOT LIVE", "LIVE") if live else ("LIVE", "NOT LIVE")
     reason = f"meant for {was}, but the service is {is_now} now"
-    return [one for one in session.exec(found).all() if move(session, one, MailingState.held, reason=reason)]
+    return [one for one in session.exec(found).all() if move(session, one, MailingState.held, now=now, reason=reason)]
 
 
 def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingState | None:
@@ -81,16 +111,16 @@ def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingStat
     standing = standing_of(session, mailing)
     if not standing.balances:
         reason = f"the account does not balance: {standing.line()}"
-        return MailingState.halted if move(session, mailing_id, MailingState.halted, reason=reason) else None
+        return MailingState.halted if move(session, mailing_id, MailingState.halted, now=now, reason=reason) else None
     if end is MailingState.held:
         reason = (
             f"outcome unknown for {standing.unknown:,} of {standing.recipients:,} recipients; nobody is mailed again"
         )
-        return end if move(session, mailing_id, end, reason=reason) else None
-    return end if move(session, mailing_id, end, ended_at=now) else None
+        return end if move(session, mailing_id, end, now=now, reason=reason) else None
+    return end if move(session, mailing_id, end, now=now, ended_at=now) else None
 
 
-def resume(session: Session, mailing_id: int, *, live: bool) -> Mailing:
+def resume(session: Session, mailing_id: int, *, live: bool, now: datetime) -> Mailing:
     """Let a halted, held or paused mailing go on, once its cause is mended. What is unknown stays so.
 
     Raises:
@@ -103,7 +133,7 @@ def resume(session: Session, mailing_id: int, *, live: bool) -> Mailing:
     if mailing.state not in {MailingState.halted, MailingState.paused, MailingState.held}:
         raise Refused(f"mailing {mailing_id} is {mailing.state}: only a halted, held or paused mailing is resumed")
     onward = MailingState.running if mailing.frozen_at else MailingState.freezing
-    if not move(session, mailing_id, onward):
+    if not move(session, mailing_id, onward, now=now):
         raise Refused(f"mailing {mailing_id} was just changed by another: look at it again")
     session.refresh(mailing)
     return mailing

@@ -9,21 +9,13 @@ from newsletter.doctor.results import Result, Skip, Status, ok, problem, warning
 
 _KEYS = "SendGrid: Settings › API Keys"
 #: Scopes, how bad it is without them, and what will not work (SendGrid: API Key Permissions).
-NEEDED: Sequence[tuple[tuple[str, ...], Status, str]] = (
-    (("mail.send",), Status.problem, "no mail is taken"),
-    (
-        ("suppression.read",),
-        Status.problem,
-        "`suppressions pull` cannot bring our suppressions level with SendGrid's",
-    ),
-    (
-        ("suppression.delete",),
-        Status.warning,
-        "lifting a suppression does not reach SendGrid, which goes on dropping the reader's mails",
-    ),
-    (("user.webhooks.event.settings.read",), Status.warning, "doctor cannot see whether events are posted here"),
-    (("user.credits.read",), Status.warning, "doctor cannot compare the credits with the audience"),
-    (("whitelabel.read",), Status.warning, "doctor cannot see which domains SendGrid signs for"),
+NEEDED: Sequence[tuple[str, Status, str]] = (
+    ("mail.send", Status.problem, "no mail is taken"),
+    ("suppression.read", Status.problem, "`suppressions pull` cannot bring our suppressions level with SendGrid's"),
+    ("suppression.delete", Status.warning, "SendGrid goes on dropping mails to readers who were taken back"),
+    ("user.webhooks.event.settings.read", Status.warning, "doctor cannot see whether events are posted here"),
+    ("user.credits.read", Status.warning, "doctor cannot compare the credits with the audience"),
+    ("whitelabel.read", Status.warning, "doctor cannot see which domains SendGrid signs for"),
 )
 #: With one of these, who finds the key can make keys, or people who may.
 _DANGEROUS = ("api_keys.create", "teammates.create", "api_keys.update")
@@ -46,12 +38,11 @@ def key(installation: Installation) -> Iterator[Result]:
 
 def scopes(installation: Installation) -> Iterator[Result]:
     """Name the scopes that the key lacks, with what will not work, and those that it should not have."""
-    held = set(map(str, installation.sendgrid.ask(DOOR, dict).get("scopes") or ()))
-    lacking = [(wanted - held, status, loss) for wanted, status, loss in _wanted() if wanted - held]
-    for missing, status, loss in lacking:
-        yield Result(
-            status, f"the key lacks {', '.join(sorted(missing))}: {loss}", f"add the scopes to the key ({_KEYS})"
-        )
+    said = installation.sendgrid.ask(DOOR, dict).get("scopes")
+    held = set(map(str, said)) if isinstance(said, list) else set()
+    lacking = [one for one in NEEDED if one[0] not in held]
+    for scope, status, loss in lacking:
+        yield Result(status, f"the key lacks {scope}: {loss}", f"add the scope to the key ({_KEYS})")
     if installation.live and (dangerous := held.intersection(_DANGEROUS)):
         yield warning(
             f"the key may do far more than it needs ({', '.join(sorted(dangerous))})",
@@ -59,11 +50,6 @@ def scopes(installation: Installation) -> Iterator[Result]:
         )
     if not lacking:
         yield ok("the key has every scope that is needed")
-
-
-def _wanted() -> Iterator[tuple[set[str], Status, str]]:
-    for names, status, loss in NEEDED:
-        yield set(names), status, loss
 
 
 def credits_(installation: Installation) -> Iterator[Result]:

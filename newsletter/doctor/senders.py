@@ -187,7 +187,8 @@ def _is_domain(one: object) -> bool:
 
 
 def _read(one: Mapping[str, Any]) -> SigningDomain:
-    records = {kind: record for kind, record in (one.get("dns") or {}).items() if isinstance(record, dict)}
+    dns = one["dns"] if isinstance(one.get("dns"), dict) else {}
+    records = {kind: record for kind, record in dns.items() if isinstance(record, dict)}
     keys = tuple(str(record["host"]) for kind, record in records.items() if "dkim" in kind and record.get("host"))
     missing = tuple(str(record.get("host")) for record in records.values() if not record.get("valid", True))
     return SigningDomain(

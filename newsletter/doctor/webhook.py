@@ -88,11 +88,15 @@ def _our_webhook(installation: Installation, wanted: str) -> Mapping[str, Any]:
     if first.get("url") == wanted:
         return first
     try:
-        others = installation.sendgrid.ask(f"{SETTINGS}/all", dict, _SCOPE).get("webhooks") or ()
+        others = installation.sendgrid.ask(f"{SETTINGS}/all", dict, _SCOPE).get("webhooks")
     except AccountRefused:
         # Older accounts have one webhook, and no such list.
         return first
-    ours = [one for one in others if isinstance(one, dict) and one.get("url") == wanted]
+    ours = [
+        one
+        for one in (others if isinstance(others, list) else ())
+        if isinstance(one, dict) and one.get("url") == wanted
+    ]
     return ours[0] if ours else first
 
 

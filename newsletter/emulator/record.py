@@ -176,6 +176,9 @@ class Record:
     def clear(self) -> None:
         """Forget everything."""
         with self.writing() as store:
+            for table in ("event", "outcome", "listed"):
+                if table in _tables(store):
+                    store.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
             store.execute("DELETE FROM delivery")
             store.execute("DELETE FROM request")
 
@@ -188,6 +191,11 @@ class Record:
             EmulatorError: It is read or written without a pause, so that it could not be rewritten.
         """
         with self.writing() as store:
+            for table in _tables(store) & {"event", "outcome"}:
+                theirs = "SELECT id FROM delivery WHERE lower(address) = ?"
+                store.execute(f"DELETE FROM {table} WHERE delivery_id IN ({theirs})", (address.lower(),))  # noqa: S608
+            if "listed" in _tables(store):
+                store.execute("DELETE FROM listed WHERE address = ?", (address.lower(),))
             gone = store.execute("DELETE FROM delivery WHERE lower(address) = ?", (address.lower(),)).rowcount
             store.execute("DELETE FROM request WHERE id NOT IN (SELECT request_id FROM delivery)")
         try:
@@ -274,6 +282,10 @@ class Record:
                 self._store.execute("ROLLBACK")
                 raise
             self._store.execute("COMMIT")
+
+
+def _tables(store: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _mails(store: sqlite3.Connection, request_id: int | None) -> list[AcceptedMail]:

@@ -24,7 +24,7 @@ from newsletter.feedback.record import Classified, classified, record_clicks, re
 from newsletter.feedback.surges import watch
 from newsletter.notices.claims import prove_notices
 from newsletter.providers.feedback import FeedbackEvent, FeedbackKind
-from newsletter.providers.sendgrid_events import UnreadableBody, read_events
+from newsletter.providers.sendgrid_events import UnreadableBody, entries_in, read_event
 from subscribers.bulk import rows_changed
 
 
@@ -80,19 +80,19 @@ def _alone(session: Session) -> None:
 
 def _apply_some(session: Session, call: EventCall, scene: Scene) -> None:
     try:
-        events = read_events(call.body)
+        entries = entries_in(call.body)
     except UnreadableBody as error:
         call.problem, call.problems, call.applied_at = str(error)[:200], 1, scene.now
         session.add(call)
         return
-    some = events[call.cursor : call.cursor + CHUNK]
+    some = [read_event(entry) for entry in entries[call.cursor : call.cursor + CHUNK]]
     applied = apply_events(session, some, scene, received_at=call.received_at)
     call = session.get_one(EventCall, call.id)
-    call.events = len(events)
+    call.events = len(entries)
     call.cursor += len(some)
     call.news += applied.news
     call.problems += applied.problems
-    call.applied_at = scene.now if call.cursor >= len(events) else None
+    call.applied_at = scene.now if call.cursor >= len(entries) else None
     session.add(call)
 
 

@@ -4,13 +4,14 @@ Its readers are not blamed before a person has looked: the consequences of a sur
 with trouble of its own, or one that has begun to refuse us, answers "no such user" to people who exist.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
+from newsletter.alerts import AlertKind, NewAlert, raise_alert
 from newsletter.delivery.lifecycle import BatchState
 from newsletter.delivery.models import Attempt, Batch, Mailing
 from newsletter.errors import NotFound, Refused
@@ -18,6 +19,7 @@ from newsletter.feedback.applying import Scene, bring_level
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_of_all
 from newsletter.feedback.models import Consequence, ConsequenceState, FeedbackEventRow, Surge, SurgeDecision
+from newsletter.feedback.outcomes import BounceClass
 from newsletter.providers.feedback import FeedbackKind
 from subscribers.bulk import insert_missing
 
@@ -30,10 +32,52 @@ def watch(session: Session, places: Collection[tuple[int, str]], *, now: datetim
     touched: set[str] = set()
     limits = limits_of_all(session)
     for mailing_id, provider in sorted(places):
+        own = limits.get(session.get_one(Mailing, mailing_id).publication_id, Limits())
         if session.get(Surge, (mailing_id, provider)) is None:
-            publication_id = session.get_one(Mailing, mailing_id).publication_id
-            touched |= _look(session, mailing_id, provider, limits.get(publication_id, Limits()), now)
+            touched |= _look(session, mailing_id, provider, own, now)
+        _warn_of_blocks(session, mailing_id, provider, own, now)
+        _warn_of_complaints(session, mailing_id, provider, own, now)
     return touched
+
+
+def _warn_of_blocks(session: Session, mailing_id: int, provider: str, limits: Limits, now: datetime) -> None:
+    """Tell an operator where a provider refuses an unusual share for reasons of ours: nobody else can mend that."""
+    found = (
+        select(FeedbackEventRow.cause, func.count(func.distinct(FeedbackEventRow.delivery_id)))
+        .where(*_is_bounce(mailing_id, provider), FeedbackEventRow.bounce_class == BounceClass.blocked)
+        .group_by(col(FeedbackEventRow.cause))
+    )
+    causes = dict(session.exec(found).all())
+    blocked = sum(causes.values())
+    if blocked < limits.surge_bounces:
+        return
+    accepted = accepted_by(session, mailing_id).get(provider, 0)
+    if blocked > limits.surge_share * accepted:
+        named = ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items()))
+        facts = {"blocked": str(blocked), "accepted": str(accepted), "causes": named}
+        _tell(session, AlertKind.blocked, mailing_id, provider, facts, now)
+
+
+#: A single complaint about a small mailing is a share above every line, and says nothing.
+_FEWEST_COMPLAINTS = 2
+
+
+def _warn_of_complaints(session: Session, mailing_id: int, provider: str, limits: Limits, now: datetime) -> None:
+    """Tell an operator where a provider's readers complain more than they may."""
+    found = select(func.count(func.distinct(FeedbackEventRow.delivery_id))).where(
+        FeedbackEventRow.mailing_id == mailing_id,
+        FeedbackEventRow.kind == FeedbackKind.complained,
+        FeedbackEventRow.provider == provider,
+    )
+    complained = session.exec(found).one()
+    if complained < _FEWEST_COMPLAINTS:
+        return
+    accepted = accepted_by(session, mailing_id).get(provider, 0)
+    if complained > limits.complaint_share * accepted:
+        share = f"{complained / accepted:.2%}" if accepted else "100%"
+        facts = {"complained": str(complained), "accepted": str(accepted), "share": share}
+        facts["limit"] = f"{limits.complaint_share:.1%}"
+        _tell(session, AlertKind.complaints_rising, mailing_id, provider, facts, now)
 
 
 def _look(session: Session, mailing_id: int, provider: str, limits: Limits, now: datetime) -> set[str]:
@@ -45,7 +89,18 @@ def _look(session: Session, mailing_id: int, provider: str, limits: Limits, now:
         return set()
     row = {"mailing_id": mailing_id, "provider": provider, "seen_at": now, "bounced": bounced, "accepted": accepted}
     insert_missing(session, Surge, [{**row, "decided_by": ""}])
+    facts = {"bounced": str(bounced), "accepted": str(accepted)}
+    _tell(session, AlertKind.surge, mailing_id, provider, facts, now)
     return _addresses(session, mailing_id, provider)
+
+
+def _tell(  # noqa: PLR0913, PLR0917 - what, of which mailing and provider, and when
+    session: Session, kind: AlertKind, mailing_id: int, provider: str, facts: Mapping[str, str], now: datetime
+) -> None:
+    mailing = session.get_one(Mailing, mailing_id)
+    known = {"mailing": str(mailing_id), "issue": str(mailing.issue_id), "provider": provider, **facts}
+    about = f"mailing {mailing_id}, {provider}"
+    raise_alert(session, NewAlert(kind, about, mailing.publication_id, mailing.live, known), now=now)
 
 
 def _bounced(session: Session, mailing_id: int, provider: str) -> int:

@@ -4,9 +4,10 @@ What is undone is also taken off the provider's own list (``removing``), and wha
 before leads to nothing: so the next pull does not bring it back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, true
 from sqlalchemy import select as select_columns
@@ -37,6 +38,16 @@ class Choice:
     text: str = ""
     reason: SuppressionReason | None = None
     state: ConsequenceState | None = None
+
+
+def said_of(session: Session, subscriber_ids: Collection[int]) -> list[dict[str, Any]]:
+    """Give every event about these people, each with what followed from it, for who asks what is held of them."""
+    events = session.exec(select(FeedbackEventRow).where(col(FeedbackEventRow.subscriber_id).in_(subscriber_ids))).all()
+    rows = session.exec(select(Consequence).where(col(Consequence.subscriber_id).in_(subscriber_ids))).all()
+    return [
+        one.model_dump() | {"consequences": [row.model_dump() for row in rows if row.event_id == one.id]}
+        for one in sorted(events, key=lambda one: one.id)
+    ]
 
 
 @dataclass(frozen=True)

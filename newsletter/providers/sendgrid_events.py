@@ -1,7 +1,7 @@
 """SendGrid's signed events: whether a call is genuine, and what its events say in our words. Pure.
 
-Called by the webhook (``is_genuine``) and by the feedback worker (``read_events``). What is known of these events, and
-what sources disagree about, is in docs/feedback.md; nothing here trusts a field to be there or to be of its type.
+Called by the webhook (``is_genuine``) and by the feedback worker (``entries_in``, ``read_event``). What is known of
+these events, and what sources disagree about, is in docs/feedback.md; nothing here trusts a field to be there.
 """
 
 import base64
@@ -90,8 +90,8 @@ class UnreadableBody(ValueError):
     """A genuine call whose body is not an array of events."""
 
 
-def read_events(body: bytes) -> list[FeedbackEvent]:
-    """Read a call's events in their order; an entry that is no event stands among them with its problem.
+def entries_in(body: bytes) -> list[object]:
+    """Give the entries of a call in their order, each to be read by itself.
 
     Raises:
         UnreadableBody: It is no JSON array; the sentence says what it is.
@@ -99,7 +99,7 @@ def read_events(body: bytes) -> list[FeedbackEvent]:
     entries = _parsed(body)
     if not isinstance(entries, list):
         raise UnreadableBody(f"a JSON {type(entries).__name__} instead of an array")
-    return [_read(entry) for entry in entries]
+    return entries
 
 
 def _parsed(body: bytes) -> Any:
@@ -114,7 +114,8 @@ def _parsed(body: bytes) -> Any:
         raise UnreadableBody(f"no JSON: {error}") from None
 
 
-def _read(entry: Any) -> FeedbackEvent:
+def read_event(entry: object) -> FeedbackEvent:
+    """Read one entry of a call; one that is no event comes out with its problem."""
     if not isinstance(entry, dict):
         return FeedbackEvent(FeedbackKind.other, "", problem=f"an entry that is a {type(entry).__name__}")
     said = _word(entry, "event")
@@ -160,12 +161,16 @@ def _text(entry: Mapping[str, Any], name: str, longest: int) -> str:
 
 
 def _storable(value: str) -> str:
+    if value.isascii() and "\0" not in value:
+        return value
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def _word(entry: Mapping[str, Any], name: str) -> str:
     value = entry.get(name)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if value is None or value is True or value is False:
+        return ""
+    if isinstance(value, int | float):
         value = str(value)
     return _storable(value)[:_LONGEST_WORD] if isinstance(value, str) else ""
 

@@ -7,10 +7,13 @@ clocks on any number of machines may tick (DESIGN §4.1).
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 
+import requests
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from newsletter.database import is_reachable
 from newsletter.delivery.audience import FreezeTerms, freeze
 from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
@@ -30,6 +33,7 @@ log = structlog.get_logger(__name__)
 #: Seconds between two looks at notices, plans that will end, and who never confirmed; none of it is urgent.
 TIDY_SECONDS = 60.0
 #: Off the full hour, when every other cron job of the world asks (SendGrid's own advice for sending).
+HEARTBEAT_TIMEOUT = 10.0
 NIGHTLY = {"hour": 19, "minute": 23}
 
 
@@ -43,6 +47,8 @@ class Clock:
     wake: Callable[[], None]
     #: Brings what stands on the provider's own lists; every night at a quiet hour (UTC).
     pull_lists: Callable[[], object] | None = None
+    #: Fetched while the clock ticks and the store answers, so that somebody notices when neither does.
+    heartbeat_url: str = ""
 
     def start(self) -> BackgroundScheduler:
         """Start ticking in threads of APScheduler's; the caller shuts the scheduler down."""
@@ -54,6 +60,7 @@ class Clock:
             self.tell_who_ends_soon: TIDY_SECONDS,
             self.forget: TIDY_SECONDS,
             self.begin_probes: TIDY_SECONDS,
+            self.beat: TIDY_SECONDS,
         }
         for job, seconds in jobs.items():
             # Without a grace time of its own, APScheduler drops a tick that is a second late, and with it the mailing.
@@ -119,6 +126,20 @@ class Clock:
         with self.desk.database.writing() as session:
             if begun := begin_probes(session, by=CLOCK, now=self.desk.clock()):
                 log.info("addresses will be tried once more", addresses=begun)
+
+    def beat(self) -> None:
+        """Say that this machine lives: only after a look into the store, and never in anybody's way."""
+        if not self.heartbeat_url:
+            return
+        is_reachable(self.desk.database)
+        try:
+            answer = requests.get(self.heartbeat_url, timeout=HEARTBEAT_TIMEOUT, allow_redirects=False)
+        except requests.RequestException as error:
+            # Its text holds the address, which is a secret.
+            log.warning("the heartbeat was not heard", error=type(error).__name__)
+            return
+        if answer.status_code >= HTTPStatus.BAD_REQUEST:
+            log.warning("the heartbeat was not heard", status=answer.status_code)
 
     def tidy_notices(self) -> None:
         """Deal with what dead workers left of notices, and delete what is old."""

@@ -1,6 +1,7 @@
 """Dispatch: intent before the call, every ending in its class, the last look, and nobody twice."""
 
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
@@ -21,6 +22,9 @@ from subscribers.leaving import LeavingChannel, leave, leave_by_address
 from subscribers.plan_changes import PlanChange, change_plan
 from subscribers.roster import find_by_address
 from tests.world import addresses, make_world
+
+
+NOW = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 
 
 def test_a_mailing_reaches_every_recipient_once_and_finishes(world):
@@ -109,7 +113,7 @@ def test_a_halted_mailing_burns_no_recipient_and_goes_on_when_it_is_resumed(worl
     assert world.account(mailing_id).standing.pending == 30
     assert "the key is wrong" in world.mailing(mailing_id).state_reason
     with world.database.writing() as session:
-        resume(session, mailing_id, live=False)
+        resume(session, mailing_id, live=False, now=NOW)
     world.dispatch()
     assert world.reached() == addresses(30)
     assert world.mailing(mailing_id).state is MailingState.finished
@@ -355,7 +359,7 @@ def test_a_mailing_that_was_halted_after_the_claim_is_not_mailed(world):
     with world.database.writing() as session:
         claim = claim_next(session, world.desk.claimant, now=world.clock())
         assert claim
-        assert move(session, mailing_id, MailingState.halted, reason="test")
+        assert move(session, mailing_id, MailingState.halted, now=NOW, reason="test")
     dispatch_batch(world.desk, claim)
     assert world.reached() == []
     assert world.states(mailing_id) == {BatchState.ready: 1}
@@ -391,7 +395,7 @@ def test_a_second_mailing_of_an_issue_waits_for_the_first(world):
     with pytest.raises(Refused, match=f"resume {mailing_id}"):
         world.schedule(issue_id)
     with world.database.writing() as session:
-        resume(session, mailing_id, live=False)
+        resume(session, mailing_id, live=False, now=NOW)
     world.dispatch()
     world.schedule(issue_id)
 
@@ -404,9 +408,9 @@ def test_a_running_mailing_of_the_other_side_is_held_and_can_go_on_there(world):
         assert hold_the_other_side(session, live=True, now=world.clock()) == [mailing_id]
     assert world.dispatch() == 0
     with world.database.writing() as session, pytest.raises(Refused, match="NOT LIVE"):
-        resume(session, mailing_id, live=True)
+        resume(session, mailing_id, live=True, now=NOW)
     with world.database.writing() as session:
-        resume(session, mailing_id, live=False)
+        resume(session, mailing_id, live=False, now=NOW)
     world.dispatch()
     assert world.reached() == addresses(3)
 

@@ -80,6 +80,17 @@ def test_a_missing_scope_is_named_with_what_will_not_work(ward, scope, status, l
     assert loss in ward.says("scopes")
 
 
+@pytest.mark.parametrize("odd", [None, 7, "mail.send", {"mail": "send"}])
+def test_odd_answers_bring_nothing_down(ward, odd):
+    ward.sendgrid.on("/v3/scopes", {"scopes": odd})
+    ward.sendgrid.on("/v3/user/credits", {"remain": odd, "next_reset": odd})
+    ward.sendgrid.on("/v3/user/webhooks/event/settings", {"url": odd, "enabled": odd})
+    ward.sendgrid.on("/v3/user/webhooks/event/settings/all", {"webhooks": odd})
+    ward.sendgrid.on("/v3/user/webhooks/event/settings/signed", {"public_key": odd})
+    ward.sendgrid.on("/v3/whitelabel/domains", [odd, {"domain": odd}, {"domain": "news.example.org", "dns": odd}])
+    assert "problem" in {one.status for one in examine(ward.patient)}
+
+
 def test_a_key_that_may_make_keys_is_too_much(ward):
     ward.sendgrid.on("/v3/scopes", {"scopes": [*SCOPES, "api_keys.create"]})
     assert "far more than it needs (api_keys.create)" in ward.says("scopes")

@@ -11,7 +11,7 @@ from sendgrid.helpers.eventwebhook import EventWebhook
 
 from newsletter.providers.base import Message, Recipient
 from newsletter.providers.feedback import FeedbackKind
-from newsletter.providers.sendgrid_events import is_genuine, load_key, read_events
+from newsletter.providers.sendgrid_events import entries_in, is_genuine, load_key, read_event
 from tests.local_sendgrid import KEY, LocalSendGrid, local_sendgrid
 
 
@@ -98,7 +98,7 @@ def test_calls_are_signed_as_the_real_client_wants_it_and_shaped_as_real_ones_ar
         assert list(event) == sorted(event)
         assert isinstance(event["timestamp"], int)
         assert (event["delivery"], event["attempt_id"]) == ("1", "a" * 22)
-    assert [one.kind for one in read_events(body)] == [FeedbackKind.processed, FeedbackKind.delivered]
+    assert [read_event(one).kind for one in entries_in(body)] == [FeedbackKind.processed, FeedbackKind.delivered]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, Table
 from sqlmodel import SQLModel
 
+from newsletter import alerts as _alerts  # noqa: F401 - the same
 from newsletter import outbox as _outbox  # noqa: F401 - the same
 from newsletter import plan_calls as _plan_calls  # noqa: F401 - the same
 from newsletter.database import Database

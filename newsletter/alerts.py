@@ -1,0 +1,112 @@
+"""Alerts: what an operator must hear of, written in the transaction that causes it. Beside the outbox.
+
+``notices.alerting`` tells them, by mail and by hooks that are not SendGrid, each way by itself. The same thing within
+an hour is counted on the first and not told again: an alert that comes every minute is read by nobody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import JSON, Boolean, Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlmodel import Field, Session, SQLModel, col, select
+
+
+class AlertKind(StrEnum):
+    """What an alert is about."""
+
+    mailing_finished = "mailing_finished"
+    mailing_held = "mailing_held"
+    mailing_halted = "mailing_halted"
+    surge = "surge"
+    blocked = "blocked"
+    complaints_rising = "complaints_rising"
+    slot_empty = "slot_empty"
+    trial = "trial"
+
+
+class PostState(StrEnum):
+    """Where the telling of an alert by one way stands."""
+
+    waiting = "waiting"
+    told = "told"
+    given_up = "given_up"
+
+
+#: Not the same one twice in this time.
+QUIET = timedelta(hours=1)
+
+
+def _words(words: type[StrEnum], name: str) -> Enum:
+    return Enum(words, native_enum=False, create_constraint=True, name=name, length=20)
+
+
+class Alert(SQLModel, table=True):
+    """Something that an operator must hear of."""
+
+    __table_args__ = (Index("ix_alert_created", "created_at"),)
+
+    id: int = Field(default=None, primary_key=True)
+    kind: AlertKind = Field(sa_column=Column(_words(AlertKind, "ck_alert_kind"), nullable=False))
+    #: What of: a mailing, a provider in it.
+    about: str = Field(sa_column=Column(String(100), nullable=False))
+    publication_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("publication.id", name="fk_alert_publication"), nullable=False)
+    )
+    live: bool = Field(sa_column=Column(Boolean, nullable=False))
+    #: Small facts for its text; never an address.
+    facts: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    #: How often it happened again within the hour.
+    repeats: int = 0
+    created_at: datetime
+
+
+class AlertPost(SQLModel, table=True):
+    """How the telling of an alert by one way went."""
+
+    __tablename__ = "alert_post"
+    __table_args__ = (
+        UniqueConstraint("alert_id", "way", name="uq_alert_post_way"),
+        Index("ix_alert_post_waiting", "state", "not_before"),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    alert_id: int = Field(sa_column=Column(Integer, ForeignKey("alert.id", name="fk_alert_post_alert"), nullable=False))
+    #: The way by its number and kind, such as ``hook 1 (feishu)``; never its address, which is a secret.
+    way: str = Field(sa_column=Column(String(60), nullable=False))
+    state: PostState = Field(sa_column=Column(_words(PostState, "ck_alert_post_state"), nullable=False))
+    tries: int = 0
+    not_before: datetime | None = None
+    result: str = Field(default="", sa_column=Column(String(300), nullable=False, server_default=""))
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class NewAlert:
+    """An alert to be raised."""
+
+    kind: AlertKind
+    about: str
+    publication_id: int
+    live: bool
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def raise_alert(session: Session, new: NewAlert, *, now: datetime) -> int:
+    """Have an operator told once this transaction is committed; give the alert's id, which may be an earlier one's."""
+    same = select(Alert).where(
+        Alert.kind == new.kind,
+        Alert.about == new.about,
+        Alert.publication_id == new.publication_id,
+        col(Alert.created_at) > now - QUIET,
+    )
+    if before := session.exec(same.order_by(col(Alert.id).desc()).limit(1)).first():
+        before.repeats += 1
+        session.add(before)
+        session.flush()
+        return before.id
+    alert = Alert(**{**vars(new), "facts": dict(new.facts)}, created_at=now)
+    session.add(alert)
+    session.flush()
+    return alert.id

@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -179,15 +179,17 @@ class Service:
         """Choose who takes our mail: SendGrid where real readers are mailed, else the local one at this address."""
         return SendGridProvider(self._account(emulator_url))
 
-    def account_api(self, emulator_url: str = "") -> AccountAPI:
+    def account_api(self, emulator_url: str = "", *, patience: float | None = None) -> AccountAPI:
         """Choose whose account is asked about: SendGrid's where real readers are mailed, else the local one's.
 
-        Without an address the local one is where the settings say, or where `serve` starts it.
+        Without an address the local one is where the settings say, or where `serve` starts it. With patience no answer
+        is waited for longer than so many seconds.
 
         Raises:
             Misconfigured: `serve` starts the local SendGrid on whichever port is free, so nobody knows where it is.
         """
-        return AccountAPI(self._account(emulator_url or self.local_sendgrid_url))
+        account = self._account(emulator_url or self.local_sendgrid_url)
+        return AccountAPI(replace(account, timeout=min(account.timeout, patience or account.timeout)))
 
     @property
     def local_sendgrid_url(self) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.cli import (
     alerts,
+    doctor,
     feedback,
     finding,
     importing,
@@ -65,6 +66,7 @@ app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(notices.app, name="notices")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(doctor.app, name="doctor")
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def classify(answer: Answer, *, now: float) -> CallEnd:
         answer: What came back; header names in lower case.
         now: Seconds since the epoch, against which a reset header is read.
     """
-    detail = _said(answer.body)
+    detail = said(answer.body)
     if answer.status == ACCEPTED:
         return CallEnd(
             Ending.accepted,
@@ -91,7 +91,7 @@ def _errors(body: bytes) -> list[tuple[str, str]]:
         return []
 
 
-def _said(body: bytes) -> str:
+def said(body: bytes) -> str:
     """Give what an answer says: SendGrid's own messages where there are some, else its beginning as it stands."""
     messages = [f"{field}: {message}" if field else message for field, message in _errors(body)]
     return for_people("; ".join(messages).encode() if messages else body)

@@ -86,9 +86,12 @@ class _BoundedOpener:
         try:
             answer = self.opener.open(request, timeout=timeout)
         except urllib.error.HTTPError as error:
-            body = _beginning(error.fp, self.limit)  # type: ignore[arg-type]  # an HTTP error carries the answer it came with
+            with error:
+                body = _beginning(error.fp, self.limit)  # type: ignore[arg-type]  # it carries the answer it came with
             raise urllib.error.HTTPError(error.url, error.code, error.reason, error.hdrs, BytesIO(body)) from None
-        return _BoundedAnswer(answer.status, answer.headers, _beginning(answer, self.limit))
+        # What is left unread, or was cut short, would keep the connection.
+        with answer:
+            return _BoundedAnswer(answer.status, answer.headers, _beginning(answer, self.limit))
 
 
 @dataclass(frozen=True)

@@ -145,10 +145,7 @@ def _page(session: Session, service: Service, found: IssueReport, last: int) -> 
 def _show(found: IssueReport) -> None:
     total = found.total
     excluded = sum(found.exclusions.values())
-    say(
-        f"Mailing {found.mailing_id} of issue {found.issue_id}, begun {found.begun_at:%Y-%m-%d %H:%M} UTC"
-        + _side(found)
-    )
+    say(f"Mailing {found.mailing_id} of issue {found.issue_id}, {_begun(found)}" + _side(found))
     print_facts(
         {
             "candidates": found.candidates,
@@ -206,6 +203,10 @@ def _write_csv(found: IssueReport) -> None:
         values: dict[str, Any] = one.as_json()
         numbers = (*(values[column] for column in COLUMNS), *(one.bounces.get(word, 0) for word in _CLASSES))
         writer.writerow((of, neutralised(name), *numbers, one.opened, one.machine_opened, one.clicked))
+
+
+def _begun(found: IssueReport) -> str:
+    return f"begun {found.begun_at:%Y-%m-%d %H:%M} UTC" if found.begun_at else "not begun yet"
 
 
 def _side(found: IssueReport) -> str:

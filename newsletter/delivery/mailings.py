@@ -133,7 +133,8 @@ def resume(session: Session, mailing_id: int, *, live: bool, now: datetime) -> M
     if mailing.state not in {MailingState.halted, MailingState.paused, MailingState.held}:
         raise Refused(f"mailing {mailing_id} is {mailing.state}: only a halted, held or paused mailing is resumed")
     onward = MailingState.running if mailing.frozen_at else MailingState.freezing
-    if not move(session, mailing_id, onward, now=now):
+    # One that was held before its time had not begun yet.
+    if not move(session, mailing_id, onward, now=now, begun_at=mailing.begun_at or now):
         raise Refused(f"mailing {mailing_id} was just changed by another: look at it again")
     session.refresh(mailing)
     return mailing

@@ -115,6 +115,8 @@ def _event(name: str, entry: dict[str, Any]) -> FeedbackEvent:
 
 #: Seconds between tries to take an address off a list, doubled each time, up to an hour.
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 3600.0
+#: Global unsubscribes are taken back elsewhere than they are listed.
+_PATHS = {"unsubscribes": ("asm", "suppressions", "global")}
 
 
 def remove_next(database: Database, api: AccountAPI, *, now: datetime) -> bool:
@@ -130,7 +132,7 @@ def remove_next(database: Database, api: AccountAPI, *, now: datetime) -> bool:
     result, done = "nobody of this address is stored any more", True
     if email:
         try:
-            api.delete("suppression", removal.list_name, email, scope=_DELETE)
+            api.delete(*_PATHS.get(removal.list_name, ("suppression", removal.list_name)), email, scope=_DELETE)
             result = "taken off"
         except AccountRefused as refusal:
             done = refusal.status == 404  # noqa: PLR2004 - not on the list

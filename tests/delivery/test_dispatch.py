@@ -415,6 +415,16 @@ def test_a_running_mailing_of_the_other_side_is_held_and_can_go_on_there(world):
     assert world.reached() == addresses(3)
 
 
+def test_a_mailing_that_was_held_before_its_time_begins_when_it_goes_on(world):
+    world.readers(addresses(3))
+    mailing_id = world.schedule(world.issue())
+    with world.database.writing() as session:
+        assert hold_the_other_side(session, live=True, now=world.clock()) == [mailing_id]
+    with world.database.writing() as session:
+        resume(session, mailing_id, live=False, now=world.clock())
+    assert world.mailing(mailing_id).begun_at == world.clock()
+
+
 def test_an_answer_with_odd_bytes_is_recorded(world):
     """PostgreSQL stores no NUL and no id longer than its column."""
     world.readers(addresses(2))

@@ -27,7 +27,7 @@ from newsletter.errors import Refused
 from newsletter.feedback.applying import Scene
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_from
-from newsletter.feedback.ingest import backlog
+from newsletter.feedback.ingest import apply_again, backlog
 from newsletter.feedback.models import ConsequenceState, EventCall, FeedbackEventRow, FeedbackPolicy, SurgeDecision
 from newsletter.feedback.surges import decide_surge, surges_of
 from newsletter.feedback.undoing import Choice, count_chosen, find_consequence, list_consequences, undo
@@ -152,6 +152,14 @@ def problems(limit: Limit = 50, as_json: AsJSON = False) -> None:
         return
     print_rows(rows, ("received_at", "said", "provider", "problem", "text"))
     say(f"Calls that wait to be applied: {waiting.calls:,}.")
+
+
+@app.command()
+def again(call_id: ID) -> None:
+    """Have a kept call of the provider applied from its beginning once more; twice is fine."""
+    with open_service().database.writing() as session:
+        apply_again(session, call_id)
+    say(f"Call {call_id} will be applied again while the service runs.")
 
 
 @app.command()

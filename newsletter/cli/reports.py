@@ -28,7 +28,7 @@ from newsletter.feedback.outcomes import BOUNCED
 from newsletter.publications import publication_by_id, publication_named
 from newsletter.reports.issue import IssueReport, Tally, arrivals, latest_mailing, report_of, subject_of
 from newsletter.reports.page import Page, render_page
-from newsletter.reports.publication import GROWTH, by_provider, growth_of, last_reports
+from newsletter.reports.publication import GROWTH, by_provider, growth_of, health_of, last_reports
 from subscribers.formulas import neutralised
 
 
@@ -104,7 +104,14 @@ def _report_publication(service: Service, code: str | None, last: int, form: _Fo
         publication = publication_named(session, code)
         if growing:
             weeks = growth_of(session, publication, weeks=last, now=service.clock())
-            form.print([{"week": one.begins, **one.counts} for one in weeks], ("week", *GROWTH), publication.name)
+            health = health_of(session, publication, now=service.clock())
+            rows = [{"week": one.begins, **one.counts} for one in weeks]
+            if form.as_json:
+                print_json({"weeks": rows, "health": health})
+                return
+            form.print(rows, ("week", *GROWTH), publication.name)
+            if not form.as_csv:
+                print_facts(health)
             return
         tallies = by_provider(last_reports(session, publication, issues=last, live=service.live))
     rows = [{"provider": name, **one.as_json(), **_shares(one)} for name, one in tallies.items()]

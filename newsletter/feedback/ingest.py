@@ -11,11 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import ColumnElement, func, update
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlmodel import Session, col, select
 
 from newsletter.database import Database
 from newsletter.delivery.settlement import prove
+from newsletter.errors import NotFound
 from newsletter.feedback.applying import Scene, bring_level
 from newsletter.feedback.histories import addresses_to_decide
 from newsletter.feedback.matching import Matched, match
@@ -26,7 +29,10 @@ from newsletter.notices.claims import prove_notices
 from newsletter.providers.feedback import FeedbackEvent, FeedbackKind
 from newsletter.providers.sendgrid_events import UnreadableBody, entries_in, read_event
 from subscribers.bulk import rows_changed
+from subscribers.errors import NewPepper, OtherPepper
 
+
+log = structlog.get_logger(__name__)
 
 #: Events applied in one transaction: who unsubscribes meanwhile waits for no more than these.
 CHUNK = 1000
@@ -54,12 +60,50 @@ def apply_next(database: Database, scene: Scene) -> bool:
     with database.reading() as session:
         if not is_work(session):
             return False
-    with database.writing() as session:
-        _alone(session)
-        waiting = select(EventCall).where(_waits()).order_by(col(EventCall.id)).limit(1)
-        if (call := session.exec(waiting).first()) is not None:
+    call_id = None
+    try:
+        with database.writing() as session:
+            _alone(session)
+            waiting = select(EventCall).where(_waits()).order_by(col(EventCall.id)).limit(1)
+            if (call := session.exec(waiting).first()) is None:
+                return False
+            call_id = call.id
             _apply_some(session, call, scene)
-    return call is not None
+    except _NOT_THE_CALLS_FAULT:
+        raise
+    except Exception as error:
+        # One call that cannot be applied must not keep all that come after it from being heard.
+        log.exception("a call could not be applied", call=call_id)
+        _set_aside(database, call_id, error, scene.now)
+    return True
+
+
+#: The store or the installation is in trouble: the same call works when that is mended.
+_NOT_THE_CALLS_FAULT = (OperationalError, InterfaceError, OtherPepper, NewPepper)
+
+
+def _set_aside(database: Database, call_id: int | None, error: Exception, now: datetime) -> None:
+    with database.writing() as session:
+        problem = (
+            f"could not be applied ({type(error).__name__}): `newsletter feedback again {call_id}` tries once more"
+        )
+        mine = update(EventCall).where(col(EventCall.id) == call_id)
+        session.execute(mine.values(applied_at=now, problem=problem, problems=EventCall.problems + 1))
+
+
+def apply_again(session: Session, call_id: int) -> None:
+    """Have a call applied from its beginning once more; what was applied of it changes nothing.
+
+    Raises:
+        NotFound: There is no such call, or its body was purged.
+    """
+    call = session.get(EventCall, call_id)
+    if call is None or not call.body:
+        raise NotFound(
+            f"call {call_id} is not kept any more: bodies are for 7 days, or until somebody in them is erased"
+        )
+    call.applied_at, call.cursor, call.problem = None, 0, ""
+    session.add(call)
 
 
 def is_work(session: Session) -> bool:

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from newsletter.delivery.models import Mailing
 from newsletter.publications import Publication, zone_of
 from newsletter.reports.issue import IssueReport, Tally, added, report_of
 from subscribers.consent_models import ConsentEvent, ConsentKind
+from subscribers.models import AddressHash, Subscription, SubscriptionState, Suppression, SuppressionReason
+from subscribers.suppression import is_active
 
 
 #: What each kind of event of the consent ledger means for growth.
@@ -52,6 +55,24 @@ def growth_of(session: Session, publication: Publication, *, weeks: int, now: da
             counted[day - timedelta(days=day.weekday()), name] += 1
     mondays = [first + timedelta(weeks=number) for number in range(weeks)]
     return [Week(begins, {name: counted[begins, name] for name in GROWTH}) for begins in mondays]
+
+
+def health_of(session: Session, publication: Publication, *, now: datetime) -> dict[str, int]:
+    """Count how the list stands: readers by state, and of those who have confirmed who gets nothing, and why."""
+    mine = col(Subscription.publication_id) == publication.id
+    states = select(Subscription.state, func.count()).where(mine).group_by(col(Subscription.state))
+    counted = {str(SubscriptionState(state)): count for state, count in session.exec(states)}
+    reading = mine & (col(Subscription.state) == SubscriptionState.confirmed)
+    paused = select(func.count()).select_from(Subscription).where(reading, col(Subscription.paused_until) > now)
+    held = (
+        select(Suppression.reason, func.count(func.distinct(Subscription.id)))
+        .join(AddressHash, col(AddressHash.hash) == col(Suppression.address_hash))
+        .join(Subscription, col(Subscription.subscriber_id) == col(AddressHash.subscriber_id))
+        .where(reading, is_active(publication.id))
+        .group_by(col(Suppression.reason))
+    )
+    reasons = {f"suppressed: {SuppressionReason(reason)}": count for reason, count in session.exec(held)}
+    return {**dict.fromkeys(SubscriptionState, 0), **counted, "paused": session.exec(paused).one(), **reasons}
 
 
 def last_reports(session: Session, publication: Publication, *, issues: int, live: bool) -> list[IssueReport]:

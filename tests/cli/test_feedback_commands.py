@@ -105,12 +105,23 @@ def test_a_report_is_also_a_page_that_needs_nothing_else(newsletter, tmp_path):
 def test_a_publication_is_reported_on_by_provider_and_by_weeks(newsletter):
     (netease,) = as_json(newsletter("report", "--deliverability", "--json"))
     assert (netease["provider"], netease["accepted"], netease["complaint_share"]) == ("netease", 5, 0.5)
-    weeks = as_json(newsletter("report", "--growth", "--last", "520", "--json"))
+    told = as_json(newsletter("report", "--growth", "--last", "520", "--json"))
+    weeks = told["weeks"]
+    assert (told["health"]["confirmed"], told["health"]["left"]) == (4, 1)
+    assert told["health"]["suppressed: hard_bounce"] == 1
     assert len(weeks) == 520
     assert sum(week["imported"] for week in weeks) == 5
     assert sum(week["left"] for week in weeks) == 1
     assert newsletter("report").returncode == 2
     assert newsletter("report", "1", "--growth").returncode == 2
+
+
+def test_a_call_is_applied_again_and_changes_nothing(newsletter, mailed):
+    before = as_json(newsletter("report", "1", "--json"))
+    assert newsletter("feedback", "again", "1").returncode == 0
+    mailed.apply()
+    assert as_json(newsletter("report", "1", "--json")) == before
+    assert newsletter("feedback", "again", "99").returncode == 1
 
 
 def test_the_lists_are_pulled_from_the_local_sendgrid(newsletter, tmp_path):

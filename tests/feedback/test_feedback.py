@@ -7,8 +7,9 @@ from sqlmodel import select
 
 from newsletter.delivery.lifecycle import BatchState
 from newsletter.errors import Refused
+from newsletter.feedback.applying import PROVIDER, Scene
 from newsletter.feedback.consequences import Limits
-from newsletter.feedback.ingest import keep_call
+from newsletter.feedback.ingest import apply_again, apply_next, keep_call
 from newsletter.feedback.models import (
     Consequence,
     ConsequenceState,
@@ -24,9 +25,11 @@ from newsletter.feedback.surges import decide_surge
 from newsletter.feedback.undoing import Choice, begin_probes, list_consequences, undo
 from newsletter.providers.base import CallEnd, Ending
 from subscribers.actors import CLOCK, COMMAND_LINE
+from subscribers.hashing import AddressHasher
 from subscribers.models import SubscriptionState, SuppressionReason
 from subscribers.roster import find_by_address
 from subscribers.suppression import SuppressionOrder, add, reasons_against
+from tests.feedback.said import as_body
 
 
 HARD = {"status": "5.1.1", "type": "bounce", "reason": "550 5.1.1 no such mailbox"}
@@ -243,6 +246,35 @@ def test_a_genuine_call_that_is_no_array_is_kept_and_told(feedback, body):
     (call,) = rows(feedback, EventCall)
     assert call.applied_at is not None
     assert call.problem
+
+
+class Stumbling(AddressHasher):
+    """A hasher with a fault: it stumbles over one address."""
+
+    def hash(self, address_key: str) -> str:
+        """Hash, or stumble."""
+        if address_key.startswith("trip"):
+            raise ValueError("a fault of ours")
+        return super().hash(address_key)
+
+
+def test_a_call_that_cannot_be_applied_is_set_aside_and_the_rest_goes_on(feedback):
+    whose = mailed(feedback, "trip@example.com", "fine@example.com")
+    world, now = feedback.world, feedback.world.clock()
+    with world.database.writing() as session:
+        for address in ("trip@example.com", "fine@example.com"):
+            keep_call(session, as_body([feedback.event(whose[address], "bounce", now, **HARD)]), now=now)
+    faulty = Scene(Stumbling(*world.hasher.peppers), PROVIDER, now)
+    while apply_next(world.database, faulty):
+        pass
+    first, second = rows(feedback, EventCall)
+    assert ("could not be applied (ValueError)" in first.problem, second.problem) == (True, "")
+    assert reasons(feedback, "fine@example.com") == ["hard_bounce"]
+    assert reasons(feedback, "trip@example.com") == []
+    with world.database.writing() as session:
+        apply_again(session, first.id)
+    feedback.apply()
+    assert reasons(feedback, "trip@example.com") == ["hard_bounce"]
 
 
 def surge_limits(feedback, **changes):

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import JSON, Boolean, Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlmodel import Field, Session, SQLModel, col, select
+
+from subscribers.models import words_column
 
 
 class AlertKind(StrEnum):
@@ -38,17 +40,13 @@ class PostState(StrEnum):
 QUIET = timedelta(hours=1)
 
 
-def _words(words: type[StrEnum], name: str) -> Enum:
-    return Enum(words, native_enum=False, create_constraint=True, name=name, length=20)
-
-
 class Alert(SQLModel, table=True):
     """Something that an operator must hear of."""
 
     __table_args__ = (Index("ix_alert_created", "created_at"),)
 
     id: int = Field(default=None, primary_key=True)
-    kind: AlertKind = Field(sa_column=Column(_words(AlertKind, "ck_alert_kind"), nullable=False))
+    kind: AlertKind = Field(sa_column=Column(words_column(AlertKind, "ck_alert_kind"), nullable=False))
     #: What of: a mailing, a provider in it.
     about: str = Field(sa_column=Column(String(100), nullable=False))
     publication_id: int = Field(
@@ -75,7 +73,7 @@ class AlertPost(SQLModel, table=True):
     alert_id: int = Field(sa_column=Column(Integer, ForeignKey("alert.id", name="fk_alert_post_alert"), nullable=False))
     #: The way by its number and kind, such as ``hook 1 (feishu)``; never its address, which is a secret.
     way: str = Field(sa_column=Column(String(60), nullable=False))
-    state: PostState = Field(sa_column=Column(_words(PostState, "ck_alert_post_state"), nullable=False))
+    state: PostState = Field(sa_column=Column(words_column(PostState, "ck_alert_post_state"), nullable=False))
     tries: int = 0
     not_before: datetime | None = None
     result: str = Field(default="", sa_column=Column(String(300), nullable=False, server_default=""))

@@ -135,18 +135,6 @@ def restore(session: Session, subscription_id: int, channel: LeavingChannel, *, 
     return True
 
 
-def complain(  # noqa: PLR0913 - whose and from where, with the pepper
-    session: Session, subscription_id: int, origin: str, *, hasher: AddressHasher, by: Actor, now: datetime
-) -> None:
-    """Take a complaint about a mail: the person gets nothing from here any more, whatever publication it was."""
-    view = find_subscription(session, subscription_id)
-    for one in (view, *_others(session, view)):
-        _end(session, one, LeavingChannel.complaint, by=by, now=now)
-    if view.email:
-        order = SuppressionOrder(view.email, SuppressionReason.complaint, origin=origin)
-        add(session, order, hasher=hasher, by=by, now=now)
-
-
 def leave_by_erasure(session: Session, subscriber_id: int, *, by: Actor, now: datetime) -> int:
     """End everything of a person who is about to be forgotten; tell how many subscriptions this ended."""
     found = select(Subscription.id).where(Subscription.subscriber_id == subscriber_id).order_by(col(Subscription.id))

@@ -12,7 +12,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Enum,
     Float,
     ForeignKey,
     Index,
@@ -27,11 +26,7 @@ from sqlmodel import Field, SQLModel
 
 from newsletter.feedback.outcomes import BounceClass
 from newsletter.providers.feedback import FeedbackKind
-from subscribers.models import SuppressionReason
-
-
-def _words(words: type[StrEnum], name: str) -> Enum:
-    return Enum(words, native_enum=False, create_constraint=True, name=name, length=20)
+from subscribers.models import SuppressionReason, words_column
 
 
 class EventCall(SQLModel, table=True):
@@ -97,7 +92,7 @@ class FeedbackEventRow(SQLModel, table=True):
     event_id: str | None = Field(default=None, sa_column=Column(String(120), nullable=True))
     #: The second key, over whose mail, what and when: repeats come with fresh ids, too.
     fingerprint: str = Field(sa_column=Column(String(64), nullable=False))
-    kind: FeedbackKind = Field(sa_column=Column(_words(FeedbackKind, "ck_feedback_event_kind"), nullable=False))
+    kind: FeedbackKind = Field(sa_column=Column(words_column(FeedbackKind, "ck_feedback_event_kind"), nullable=False))
     said: str = Field(sa_column=Column(String(120), nullable=False))
     at: datetime
     received_at: datetime
@@ -118,7 +113,7 @@ class FeedbackEventRow(SQLModel, table=True):
     #: The mailbox provider of the address.
     provider: str = Field(sa_column=Column(String(40), nullable=False))
     bounce_class: BounceClass | None = Field(
-        default=None, sa_column=Column(_words(BounceClass, "ck_feedback_event_class"), nullable=True)
+        default=None, sa_column=Column(words_column(BounceClass, "ck_feedback_event_class"), nullable=True)
     )
     cause: str = Field(sa_column=Column(String(20), nullable=False))
     #: The row of the policy that fitted.
@@ -188,15 +183,17 @@ class Consequence(SQLModel, table=True):
     event_id: int = Field(
         sa_column=Column(Integer, ForeignKey("feedback_event.id", name="fk_consequence_event"), nullable=False)
     )
-    deed: Deed = Field(sa_column=Column(_words(Deed, "ck_consequence_deed"), nullable=False))
+    deed: Deed = Field(sa_column=Column(words_column(Deed, "ck_consequence_deed"), nullable=False))
     reason: SuppressionReason | None = Field(
-        default=None, sa_column=Column(_words(SuppressionReason, "ck_consequence_reason"), nullable=True)
+        default=None, sa_column=Column(words_column(SuppressionReason, "ck_consequence_reason"), nullable=True)
     )
     #: 0: everywhere.
     publication_id: int = 0
     address_hash: str = Field(sa_column=Column(String(64), nullable=False))
     subscriber_id: int | None = None
-    state: ConsequenceState = Field(sa_column=Column(_words(ConsequenceState, "ck_consequence_state"), nullable=False))
+    state: ConsequenceState = Field(
+        sa_column=Column(words_column(ConsequenceState, "ck_consequence_state"), nullable=False)
+    )
     at: datetime
     #: The suppression that it made; nothing where one stood already.
     suppression_id: int | None = None
@@ -225,7 +222,7 @@ class Surge(SQLModel, table=True):
     bounced: int
     accepted: int
     decision: SurgeDecision | None = Field(
-        default=None, sa_column=Column(_words(SurgeDecision, "ck_surge_decision"), nullable=True)
+        default=None, sa_column=Column(words_column(SurgeDecision, "ck_surge_decision"), nullable=True)
     )
     decided_at: datetime | None = None
     decided_by: str = ""

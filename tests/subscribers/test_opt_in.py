@@ -14,13 +14,14 @@ from subscribers.consent_models import ConsentEvidence, OptIn
 from subscribers.consent_texts import ShownText, keep_text, texts_of
 from subscribers.errors import RefusedPlan
 from subscribers.lapsing import PENDING_FOR, lapse
-from subscribers.leaving import LeavingChannel, complain, leave
+from subscribers.leaving import LeavingChannel, leave
 from subscribers.models import Subscriber, Subscription, SubscriptionState, SuppressionReason
 from subscribers.opt_in import READER_CAN_LIFT, Answer, Asked, Asking, Click, FormProof, SignUp, confirm, sign_up
 from subscribers.plan_changes import PlanChange, change_plan
 from subscribers.roster import find_subscription
 from subscribers.subscriptions import NewSubscription, subscribe
 from subscribers.suppression import SuppressionOrder, reasons_against
+from tests.people import complain
 
 
 ANNA = "Anna@Example.com"
@@ -156,7 +157,7 @@ def test_a_suppression_of_another_publication_is_not_lifted(session, ask, click,
 
 def test_a_complaint_after_asking_stops_the_click(session, ask, click, hasher, now):
     asked = ask()
-    complain(session, asked.subscription_id, "webhook", hasher=hasher, by=COMMAND_LINE, now=now)
+    complain(session, asked.subscription_id, hasher=hasher, by=COMMAND_LINE, now=now)
     assert click(asked).answer is Answer.ended
     assert ask().asking is Asking.silent
 

@@ -17,7 +17,6 @@ from subscribers.leaving import (
     LeavingChannel,
     LeavingReason,
     can_undo,
-    complain,
     give_reason,
     leave,
     leave_by_address,
@@ -31,6 +30,7 @@ from subscribers.pausing import MAX_WEEKS, pause, resume
 from subscribers.roster import find_subscription
 from subscribers.subscriptions import NewSubscription, subscribe
 from subscribers.suppression import SuppressionOrder, reasons_against
+from tests.people import complain
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_undo_is_for_a_day(session, add, go, back, now):
 def test_what_others_ended_the_link_does_not_undo(session, add, back, hasher, now):
     operators, complained = add(), add("ben@example.com")
     leave_by_address(session, 1, "anna@example.com", by=COMMAND_LINE, now=now)
-    complain(session, complained.id, "webhook", hasher=hasher, by=COMMAND_LINE, now=now)
+    complain(session, complained.id, hasher=hasher, by=COMMAND_LINE, now=now)
     assert (back(operators), back(complained)) == (None, None)
 
 
@@ -149,7 +149,7 @@ def test_undoing_it_brings_back_this_publication_alone(session, add, back, hashe
 def test_a_complaint_ends_everything_for_good(session, add, hasher, now):
     first, second = add(), add(publication=2)
     for _ in range(2):
-        complain(session, first.id, "webhook", hasher=hasher, by=COMMAND_LINE, now=now)
+        complain(session, first.id, hasher=hasher, by=COMMAND_LINE, now=now)
     assert [find_subscription(session, view.id).state for view in (first, second)] == ["left", "left"]
     assert reasons_against(session, 2, "anna@example.com", hasher=hasher) == ("complaint",)
     assert kinds(session, first) == ["added", "left"]

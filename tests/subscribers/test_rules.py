@@ -27,13 +27,14 @@ from subscribers.hashing import AddressHasher
 from subscribers.importing import import_rows
 from subscribers.judging import ImportTerms
 from subscribers.lapsing import PENDING_FOR, lapse
-from subscribers.leaving import LeavingChannel, complain, leave, leave_everything
+from subscribers.leaving import LeavingChannel, leave, leave_everything
 from subscribers.models import SubscriptionState, SuppressionReason
 from subscribers.opt_in import Click, FormProof, SignUp, confirm, sign_up
 from subscribers.plan_changes import PlanChange, change_plan, end_plans
 from subscribers.plans import NewPlan, add_plan
 from subscribers.roster import SubscriptionView, find_by_address
 from subscribers.suppression import SuppressionOrder, reasons_against
+from tests.people import complain
 from tests.subscribers.conftest import NewStore
 
 
@@ -180,7 +181,7 @@ class Life(RuleBasedStateMachine):
     @rule(here=HERE)
     def complains(self, here):
         if view := self.view(here):
-            complain(self.session, view.id, "spam report", hasher=self.hasher, by=READER, now=self.now)
+            complain(self.session, view.id, hasher=self.hasher, by=READER, now=self.now)
             self.table_says("complains", *DEFAULT)
             self.reasons.add(REASON_FROM["complains"])
 

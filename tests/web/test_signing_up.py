@@ -14,10 +14,11 @@ from subscribers import suppression
 from subscribers.actors import COMMAND_LINE, READER
 from subscribers.client_evidence import ClientEvidence
 from subscribers.consent_models import ConsentEvent, ConsentEvidence, ConsentText
-from subscribers.leaving import LeavingChannel, complain, leave
+from subscribers.leaving import LeavingChannel, leave
 from subscribers.models import Subscriber, SubscriptionState, SuppressionReason
 from subscribers.plans import NewPlan, add_plan
 from subscribers.suppression import SuppressionOrder
+from tests.people import complain
 from tests.world import addresses
 
 
@@ -64,7 +65,7 @@ def end(site):
             if standing == "left":
                 leave(session, view.unsubscribe_id, channel=LeavingChannel.page, by=READER, now=world.clock())
             if standing == "complained":
-                complain(session, view.id, "webhook", hasher=world.hasher, by=COMMAND_LINE, now=world.clock())
+                complain(session, view.id, hasher=world.hasher, by=COMMAND_LINE, now=world.clock())
             if standing == "bounced":
                 order = SuppressionOrder(KNOWN, SuppressionReason.hard_bounce)
                 suppression.add(session, order, hasher=world.hasher, by=COMMAND_LINE, now=world.clock())

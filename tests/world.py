@@ -15,6 +15,7 @@ from newsletter.delivery.dispatch import Desk, dispatch_next
 from newsletter.delivery.lifecycle import BatchState
 from newsletter.delivery.mailings import begin_due, find_mailing
 from newsletter.delivery.models import Delivery, Mailing
+from newsletter.delivery.policies import set_policy
 from newsletter.delivery.requests import Letterhead
 from newsletter.delivery.scheduling import Order, schedule
 from newsletter.delivery.variants import Workshop
@@ -177,6 +178,8 @@ def make_world(database: Database, provider: Provider, code: str = "weekly") -> 
     with database.writing() as session:
         publication = add_publication(session, code, form, now=clock())
         _plans(session, publication.id)
+        # Tests that are about the time to undo set it themselves.
+        set_policy(session, publication.id, {"undo_minutes": 0}, by=COMMAND_LINE, now=clock())
     return World(database, publication, Workshop(_shipped_theme()), provider, clock)
 
 

@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from newsletter.cli.importing import import_stream
 from newsletter.composition import Service
+from newsletter.delivery.policies import set_policy
 from newsletter.publications import Publication, PublicationForm, add_publication
 from subscribers.actors import COMMAND_LINE
 from subscribers.judging import ImportTerms
@@ -41,6 +42,8 @@ def make_publication(service: Service) -> Publication:
         publication = add_publication(session, "weekly", form, now=service.clock())
         add_plan(session, NewPlan(publication.id, "free", "免费"))
         add_plan(session, NewPlan(publication.id, "pro", "专业", ("free",)))
+        # Who looks at a demo does not wait for the time in which a mailing can be undone.
+        set_policy(session, publication.id, {"undo_minutes": 0}, by=COMMAND_LINE, now=service.clock())
     return publication
 
 

@@ -25,7 +25,10 @@ from newsletter.composition import NOT_LIVE, Service
 from newsletter.delivery.accounts import account_of, batches_in_trouble
 from newsletter.delivery.mailings import find_mailing, list_mailings, resume
 from newsletter.delivery.models import Mailing
+from newsletter.delivery.policies import policy_of, set_policy
+from newsletter.delivery.policy import Policy
 from newsletter.delivery.scheduling import Order, read_time, schedule
+from newsletter.errors import Refused
 from newsletter.issues.shelf import find_issue
 from newsletter.publications import home_of, publication_by_id, publication_named, zone_of
 from subscribers.actors import COMMAND_LINE
@@ -153,6 +156,55 @@ def resume_(mailing_id: ID, yes: Yes = False) -> None:
     with service.database.writing() as session:
         mailing = resume(session, mailing_id, live=service.live, now=service.clock())
     say(f"Mailing {mailing_id} is {mailing.state} again.")
+
+
+@app.command()
+def policy(
+    terms: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Such as unknown=resend; without a value: default.")
+    ] = None,
+    publication: PublicationCode = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Show a publication's policy for its mailings, or change the terms that are named."""
+    service = open_service()
+    said = dict(map(_term, terms or ()))
+    with service.database.writing() as session:
+        publication_id = publication_named(session, publication).id
+        policy = (
+            set_policy(session, publication_id, said, by=COMMAND_LINE, now=service.clock())
+            if said
+            else policy_of(session, publication_id)
+        )
+    values = policy.model_dump(mode="json")
+    if as_json:
+        print_json(values)
+        return
+    rows = (
+        {"name": name, "value": _shown(values[name]), "meaning": one.description}
+        for name, one in Policy.model_fields.items()
+    )
+    print_rows(rows, ("name", "value", "meaning"))
+
+
+def _term(written: str) -> tuple[str, object]:
+    """Read a term: a number, a word, or several by commas, as the policy has them."""
+    name, equals, value = written.partition("=")
+    if not equals:
+        raise Refused(f"{written!r}: write a term as NAME=VALUE, such as unknown=resend")
+    if not value:
+        return name, None
+    if name == "warm_up":
+        return name, value.split(",")
+    if name == "provider_per_second":
+        return name, dict(one.partition(":")[::2] for one in value.split(","))
+    return name, value
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, dict):
+        return ",".join(f"{name}:{rate}" for name, rate in value.items())
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _row(session: Session, mailing: Mailing) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from newsletter.delivery.accounts import account_of
 from newsletter.delivery.batching import PlannedBatch, Unbatched, partition
 from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.delivery.mailings import conclude, find_mailing, move
-from newsletter.delivery.models import Batch, Delivery, Exclusion, Mailing, Variant
+from newsletter.delivery.models import Batch, Delivery, Exclusion, Lane, Mailing, Variant
 from newsletter.delivery.variants import Workshop, variants_for
 from newsletter.errors import NewsletterError
 from newsletter.publications import Publication, home_of
 from subscribers.audience import candidates
-from subscribers.bulk import rows_changed, table_of
+from subscribers.bulk import insert_missing, rows_changed, table_of
 from subscribers.errors import RefusedFilter
 from subscribers.filters import parse_filter
 from subscribers.matching import matches
@@ -214,6 +214,7 @@ def _variant_of_plan(session: Session, mailing_id: int) -> dict[int, int]:
 
 
 def _store_batch(session: Session, mailing_id: int, variant_id: int, planned: PlannedBatch, now: datetime) -> None:
+    insert_missing(session, Lane, [{"mailing_id": mailing_id, "lane": planned.lane, "wave": 0}])
     batch = Batch(
         mailing_id=mailing_id, variant_id=variant_id, lane=planned.lane, state=BatchState.ready, created_at=now
     )

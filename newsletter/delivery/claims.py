@@ -42,7 +42,8 @@ class Claimant:
 def claim_next(session: Session, claimant: Claimant, *, now: datetime) -> Claim | None:
     """Claim the oldest batch that may be worked on, or nothing where there is none or another was faster."""
     due = or_(col(Batch.not_before).is_(None), col(Batch.not_before) <= now)
-    open_for_us = (col(Mailing.state) == MailingState.running) & col(Mailing.live).is_(claimant.live)
+    begun = or_(col(Mailing.first_call_at).is_(None), col(Mailing.first_call_at) <= now)
+    open_for_us = (col(Mailing.state) == MailingState.running) & col(Mailing.live).is_(claimant.live) & begun
     found = (
         select(Batch.id, Batch.attempt)
         .join(Mailing, col(Mailing.id) == col(Batch.mailing_id))

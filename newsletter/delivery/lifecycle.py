@@ -52,29 +52,52 @@ class Difference(StrEnum):
 #: From which states a mailing may come into a state.
 MAILING_COMES_FROM: Mapping[MailingState, frozenset[MailingState]] = {
     MailingState.scheduled: frozenset({MailingState.draft}),
-    MailingState.freezing: frozenset({MailingState.scheduled, MailingState.halted, MailingState.held}),
+    MailingState.freezing: frozenset(
+        {MailingState.scheduled, MailingState.paused, MailingState.held, MailingState.halted}
+    ),
     MailingState.running: frozenset(
         {MailingState.freezing, MailingState.paused, MailingState.held, MailingState.halted}
     ),
     MailingState.finished: frozenset({MailingState.running, MailingState.held}),
-    MailingState.paused: frozenset({MailingState.running}),
-    # Before it runs it is held where it was meant for real readers and the service is NOT LIVE, or the other way round.
+    # One that is paused, held or halted while it freezes goes on freezing.
+    MailingState.paused: frozenset({MailingState.running, MailingState.freezing}),
+    # Before it runs it is held where it comes too late, was prepared too long ago, or was meant for the other side of
+    # NOT LIVE.
     MailingState.held: frozenset({MailingState.running, MailingState.scheduled, MailingState.freezing}),
     # A mailing that cannot be frozen or rendered halts too: nothing has left yet, and an operator must look.
     MailingState.halted: frozenset({MailingState.running, MailingState.freezing, MailingState.held}),
     MailingState.cancelled: frozenset(
-        {MailingState.draft, MailingState.scheduled, MailingState.paused, MailingState.held, MailingState.halted}
+        {
+            MailingState.draft,
+            MailingState.scheduled,
+            MailingState.freezing,
+            MailingState.running,
+            MailingState.paused,
+            MailingState.held,
+            MailingState.halted,
+        }
     ),
 }
 
 #: From which states a batch may come into a state.
 BATCH_COMES_FROM: Mapping[BatchState, frozenset[BatchState]] = {
     BatchState.claimed: frozenset({BatchState.ready, BatchState.retry_wait}),
-    # A crash in `claimed` is safe to retry: the call had not begun.
-    BatchState.ready: frozenset({BatchState.claimed, BatchState.submitting, BatchState.held}),
+    # A crash in `claimed` is safe to retry: the call had not begun. From `unknown` only by settlement: a person, or the
+    # policy `resend` after the quiet time.
+    BatchState.ready: frozenset({BatchState.claimed, BatchState.submitting, BatchState.held, BatchState.unknown}),
     BatchState.submitting: frozenset({BatchState.claimed}),
-    # The late repair: the worker that made the attempt learns its end after the sweep took it for dead.
-    BatchState.accepted: frozenset({BatchState.submitting, BatchState.unknown}),
+    # The late repair: the worker that made the attempt learns its end after the sweep took it for dead; and a proof of
+    # the attempt that was unknown, which also stops one that was to follow it.
+    BatchState.accepted: frozenset(
+        {
+            BatchState.submitting,
+            BatchState.unknown,
+            BatchState.given_up,
+            BatchState.ready,
+            BatchState.claimed,
+            BatchState.retry_wait,
+        }
+    ),
     BatchState.retry_wait: frozenset({BatchState.submitting}),
     BatchState.unknown: frozenset({BatchState.submitting}),
     BatchState.rejected: frozenset({BatchState.submitting}),

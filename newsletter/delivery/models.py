@@ -4,7 +4,7 @@ A delivery stores no address and nothing that its batch already says. The partia
 promise "once an issue" (DESIGN §4.2), kept by the database.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -34,7 +34,11 @@ def _words(words: type[StrEnum], name: str) -> Enum:
 class Mailing(SQLModel, table=True):
     """One mailing of one revision to an audience at a time."""
 
-    __table_args__ = (Index("ix_mailing_state", "state", "due_at"), Index("ix_mailing_issue", "issue_id"))
+    __table_args__ = (
+        Index("ix_mailing_state", "state", "due_at"),
+        Index("ix_mailing_issue", "issue_id"),
+        UniqueConstraint("publication_id", "occurrence", "live", name="uq_mailing_occurrence"),
+    )
 
     id: int = Field(default=None, primary_key=True)
     publication_id: int = Field(
@@ -47,6 +51,10 @@ class Mailing(SQLModel, table=True):
     state: MailingState = Field(sa_column=Column(_words(MailingState, "ck_mailing_state"), nullable=False))
     state_reason: str = ""
     due_at: datetime
+    #: The planned date of the slot that it takes, wherever that was moved; each date is taken once.
+    occurrence: date | None = None
+    #: No call is made before: the time in which the operator can undo it.
+    first_call_at: datetime | None = None
     again: bool = False
     live: bool = False
     #: The blockers of preflight that the operator overrode, each by the name of its check, with what it had found.
@@ -66,6 +74,33 @@ class Mailing(SQLModel, table=True):
     freeze_cursor: int = 0
     candidates: int = 0
     recipients: int = 0
+    #: How many calls in a row found the provider away; ``pacing`` opens the circuit by it.
+    failures: int = 0
+    #: Since when the provider is away.
+    away_since: datetime | None = None
+    #: The circuit is open until then; afterwards one batch tries.
+    retry_at: datetime | None = None
+
+
+class Lane(SQLModel, table=True):
+    """One mailbox provider's share of a mailing: how fast it goes, how far it may go, and whether it is held."""
+
+    __tablename__ = "mailing_lane"
+
+    mailing_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("mailing.id", name="fk_mailing_lane_mailing"), primary_key=True)
+    )
+    lane: str = Field(sa_column=Column(String(40), primary_key=True))
+    #: Batches of later waves wait.
+    wave: int
+    #: When the wave before was let go; the look at its feedback waits for that.
+    wave_at: datetime | None = None
+    #: No batch is claimed before: the pace.
+    not_before: datetime | None = None
+    held_at: datetime | None = None
+    held_for: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    #: Who let it go on after it was held; protection does not hold it for the same again.
+    released_by: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
 
 
 class Exclusion(SQLModel, table=True):
@@ -115,6 +150,8 @@ class Batch(SQLModel, table=True):
         default=None, sa_column=Column(Integer, ForeignKey("batch.id", name="fk_batch_parent"), nullable=True)
     )
     lane: str = Field(sa_column=Column(String(40), nullable=False))
+    #: 0 goes first; the lane says how far it is.
+    wave: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
     state: BatchState = Field(sa_column=Column(_words(BatchState, "ck_batch_state"), nullable=False))
     state_reason: str = ""
     #: How often the batch was claimed; a worker that wakes late finds another number and stops.

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Mailing
+from newsletter.delivery.policies import policy_of
 from newsletter.delivery.variants import Workshop, edition_of, mailed_before, reader_plans
 from newsletter.errors import Refused
 from newsletter.issues.models import Revision
@@ -66,6 +67,7 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
         revision_id=shelved.revision.id,
         state=MailingState.scheduled,
         due_at=order.due_at,
+        first_call_at=max(order.due_at, now + policy_of(session, publication.id).undo),
         again=order.again,
         live=order.live,
         overrides=overridden,

@@ -18,6 +18,10 @@ class Issue(SQLModel, table=True):
     title: str
     created_at: datetime
     created_by: str
+    #: The revision that was approved for the next free slot, since when and by whom.
+    ready_revision_id: int | None = None
+    ready_at: datetime | None = None
+    ready_by: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
     #: Since when nobody can read it here any more.
     retracted_at: datetime | None = None
     retracted_by: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))

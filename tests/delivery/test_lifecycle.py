@@ -33,10 +33,10 @@ def test_every_state_can_be_come_into():
     assert set(MAILING_COMES_FROM) == set(MailingState) - {MailingState.draft}
 
 
-def test_only_a_late_answer_or_giving_up_ends_unknown():
-    """Nothing makes an unknown batch ready again: that would be a resend on a guess."""
+def test_only_a_proof_or_a_decision_ends_unknown():
+    """`ready` and `given_up` are decisions: a person's, or the policy's after the quiet time (``settlement``)."""
     leads_to = {to for to, sources in BATCH_COMES_FROM.items() if BatchState.unknown in sources}
-    assert leads_to == {BatchState.accepted, BatchState.given_up}
+    assert leads_to == {BatchState.accepted, BatchState.given_up, BatchState.ready}
 
 
 def test_accepted_is_final():

@@ -78,11 +78,17 @@ def _meant(session: Session, mailing: Mailing) -> ColumnElement[bool]:
 
 def _store_variants(database: Database, mailing_id: int, workshop: Workshop) -> None:
     with database.reading() as session:
+        if _has_variants(session, mailing_id):
+            return
         variants = variants_for(session, find_mailing(session, mailing_id), workshop)
     with database.writing() as session:
-        stored = session.exec(select(Variant.id).where(Variant.mailing_id == mailing_id)).first()
-        if stored is None:
+        # Another process may have rendered the same meanwhile.
+        if not _has_variants(session, mailing_id):
             session.add_all(variants)
+
+
+def _has_variants(session: Session, mailing_id: int) -> bool:
+    return session.exec(select(Variant.id).where(Variant.mailing_id == mailing_id)).first() is not None
 
 
 def _freeze_chunk(database: Database, mailing_id: int, terms: FreezeTerms, now: datetime) -> bool:

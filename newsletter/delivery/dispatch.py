@@ -58,7 +58,9 @@ class Desk:
 
 
 @dataclass(frozen=True)
-class _Submission:
+class Submission:
+    """A request that may be made now, once: it is committed that it leaves."""
+
     message: Message
     attempt: str
     delivery_ids: tuple[int, ...]
@@ -76,15 +78,17 @@ def dispatch_next(desk: Desk) -> bool:
 
 def dispatch_batch(desk: Desk, claim: Claim) -> None:
     """Submit a claimed batch, once, and record how that ended."""
+    if submission := begin_call(desk, claim):
+        end_call(desk, claim, submission, desk.provider.submit(submission.message))
+
+
+def begin_call(desk: Desk, claim: Claim) -> Submission | None:
+    """Commit that a claimed batch leaves now; nothing where the claim was lost or nobody is left to mail."""
     with desk.database.writing() as session:
-        submission = _commit_to_submitting(session, claim, desk)
-    if submission is None:
-        return
-    end = desk.provider.submit(submission.message)
-    _record_surely(desk, claim, submission, end)
+        return _commit_to_submitting(session, claim, desk)
 
 
-def _record_surely(desk: Desk, claim: Claim, submission: _Submission, end: CallEnd) -> None:
+def end_call(desk: Desk, claim: Claim, submission: Submission, end: CallEnd) -> None:
     """Record a call's end, trying again where the database does not take it: a known answer must not become unknown.
 
     Repeating is safe, since a state is only moved by the attempt that it belongs to.
@@ -107,7 +111,7 @@ def _tell(claim: Claim, end: CallEnd) -> None:
         log.warning("a request needs looking at", batch=claim.batch_id, ending=str(end.ending), status=end.status)
 
 
-def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> _Submission | None:
+def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> Submission | None:
     """Write down what is about to be submitted; nothing where the claim was lost or nobody is left to mail."""
     now = desk.clock()
     batch = session.get_one(Batch, claim.batch_id, with_for_update=True)
@@ -128,10 +132,10 @@ def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> _Submis
     session.add(attempt)
     move_batch(session, claim, BatchState.submitting, lease_until=desk.claimant.lease_from(now))
     message = build_message(session, batch, look, desk.letterhead, attempt.id)
-    return _Submission(message, attempt.id, tuple(row.delivery_id for row in look.stays))
+    return Submission(message, attempt.id, tuple(row.delivery_id for row in look.stays))
 
 
-def _record(session: Session, claim: Claim, submission: _Submission, end: CallEnd, *, now: datetime) -> None:
+def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd, *, now: datetime) -> None:
     """Write down how the call ended and what follows for the batch, its deliveries and its mailing."""
     _close_attempt(session, submission.attempt, end, now)
     batch = session.get_one(Batch, claim.batch_id, with_for_update=True)
@@ -171,7 +175,7 @@ def _columns(batch: Batch, meaning: Consequence, end: CallEnd, now: datetime) ->
     }
 
 
-def _divide(session: Session, batch: Batch, submission: _Submission, end: CallEnd, now: datetime) -> None:
+def _divide(session: Session, batch: Batch, submission: Submission, end: CallEnd, now: datetime) -> None:
     """Put a refused batch's recipients into new batches: without those that were named, else in two halves."""
     named = {
         submission.delivery_ids[one.index]: one.reason
@@ -186,6 +190,6 @@ def _divide(session: Session, batch: Batch, submission: _Submission, end: CallEn
             move_to_new_batch(session, batch, part, now=now)
 
 
-def _nobody_was_reached(session: Session, submission: _Submission) -> None:
+def _nobody_was_reached(session: Session, submission: Submission) -> None:
     refused = col(Delivery.id).in_(submission.delivery_ids)
     session.execute(update(Delivery).where(refused).values(may_have_reached=False))

@@ -34,7 +34,7 @@ from newsletter.delivery.mailings import conclude, find_mailing, mailings_in, mo
 from newsletter.delivery.models import Batch, Mailing, Variant
 from newsletter.delivery.scheduling import Order, refuse_beside_another
 from newsletter.delivery.settlement import prove
-from newsletter.delivery.variants import variants_for
+from newsletter.delivery.variants import Workshop, variants_for
 from newsletter.errors import Refused
 from newsletter.providers.base import CallEnd, Ending, RefusedRecipient
 from newsletter.providers.memory import MemoryProvider
@@ -101,11 +101,12 @@ class Ledger(RuleBasedStateMachine):
 
     @precondition(lambda self: self.mailings < MAILINGS)
     @rule(issue=st.sampled_from([1, 2]), again=st.booleans())
-    def schedule(self, issue: int, again: bool) -> None:
+    def schedule(self, issue: int, *, again: bool) -> None:
         """As `schedule` does, without preflight and rendering: neither is what is tried here."""
         now = self.world.clock()
         with self.world.database.writing() as session:
             like = session.exec(select(Mailing).where(Mailing.issue_id == issue).order_by(col(Mailing.id))).first()
+            assert like is not None
             try:
                 refuse_beside_another(session, Order(issue, now, again=again))
             except Refused:
@@ -153,7 +154,7 @@ class Ledger(RuleBasedStateMachine):
 
     @precondition(lambda self: self.calls)
     @rule(took=st.booleans())
-    def no_answer(self, took: bool) -> None:
+    def no_answer(self, *, took: bool) -> None:
         call = self.calls.pop(0)
         if took:
             self._take(call)
@@ -161,7 +162,7 @@ class Ledger(RuleBasedStateMachine):
 
     @precondition(lambda self: self.calls)
     @rule(took=st.booleans())
-    def die_in_the_call(self, took: bool) -> None:
+    def die_in_the_call(self, *, took: bool) -> None:
         call = self.calls.pop(0)
         if took:
             self._take(call)
@@ -179,7 +180,7 @@ class Ledger(RuleBasedStateMachine):
 
     @precondition(lambda self: self.unheard)
     @rule(which=st.integers(0, 10), twice=st.booleans())
-    def an_event_comes(self, which: int, twice: bool) -> None:
+    def an_event_comes(self, which: int, *, twice: bool) -> None:
         attempt = self.unheard.pop(which % len(self.unheard))
         for _ in range(2 if twice else 1):
             self._prove(attempt)
@@ -263,7 +264,8 @@ def _end(ends: str) -> CallEnd:
 
 def _memory() -> str | None:
     """A folder in memory where there is one: every example has a store of its own."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    memory = "/dev/shm"  # noqa: S108 - a folder of its own is made in it
+    return memory if os.access(memory, os.W_OK) else None
 
 
 def opened(database: Database) -> World:
@@ -273,7 +275,7 @@ def opened(database: Database) -> World:
     return World(database, publication, WORKSHOP[0], MemoryProvider(), batch_size=3)
 
 
-WORKSHOP = []
+WORKSHOP: list[Workshop] = []
 
 
 @pytest.fixture(scope="module")

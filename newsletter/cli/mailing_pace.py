@@ -9,7 +9,7 @@ import typer
 from sqlmodel import Session
 
 from newsletter.cli.console import ID, AsJSON, Yes, confirm, open_service, print_json, say
-from newsletter.delivery.lanes import LaneView, lanes_of
+from newsletter.delivery.lanes import LaneView, lanes_of, superseded_in
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.pacing import Wave
 from newsletter.delivery.policies import policy_of
@@ -48,6 +48,7 @@ def pace_row(session: Session, mailing: Mailing, zone: ZoneInfo) -> dict[str, An
     policy = policy_of(session, mailing.publication_id)
     return {
         "for_later_weeks": sum(one.for_later for one in lanes),
+        "superseded": superseded_in(session, mailing.id),
         "provider_away_since": _in(mailing.away_since, zone) if mailing.retry_at else None,
         "next_try": _in(mailing.retry_at, zone),
         "lanes": [_lane(one, zone, policy.look_minutes) for one in lanes],
@@ -86,5 +87,7 @@ def how_it_goes(row: Mapping[str, Any], pace: Mapping[str, Any]) -> Iterator[str
                 f"{one['provider']}: the first wave was mailed at {one['first_wave_ended']}; {one['waiting']:,} follow "
                 f"{one['look_minutes']} minutes later if it did well."
             )
+    if superseded := pace["superseded"]:
+        yield f"{superseded:,} readers were beyond that week's warm-up; a newer mailing has taken their place."
     if later := pace["for_later_weeks"]:
         yield f"{later:,} readers are beyond this week's warm-up; the next mailing leaves them out of this one."

@@ -93,6 +93,18 @@ def _recipients_waiting(session: Session, mailing_id: int) -> Mapping[tuple[str,
     return {(lane, bool(later)): count for lane, later, count in session.exec(found)}
 
 
+def superseded_in(session: Session, mailing_id: int) -> int:
+    """Count the recipients whom the warm-up had left for later, and a newer mailing has taken over."""
+    left = (col(Batch.wave) == Wave.later) & (col(Delivery.difference) == Difference.skipped)
+    found = (
+        select(func.count())
+        .select_from(Batch)
+        .join(Delivery, (col(Delivery.mailing_id) == mailing_id) & (col(Delivery.batch_id) == col(Batch.id)))
+        .where(Batch.mailing_id == mailing_id, left)
+    )
+    return session.exec(found).one()
+
+
 def held_in_words(mailing_id: int, lanes: Sequence[LaneView]) -> str:
     """Say which lanes are held, why, and what lets them go on."""
     held = [one for one in lanes if one.held_at]

@@ -21,9 +21,10 @@ from newsletter.cli.console import (
     print_rows,
     say,
 )
+from newsletter.cli.mailing_pace import how_it_goes, pace_row, release_command
 from newsletter.composition import NOT_LIVE, Service
 from newsletter.delivery.accounts import account_of, batches_in_trouble
-from newsletter.delivery.mailings import find_mailing, list_mailings, resume
+from newsletter.delivery.mailings import find_mailing, list_mailings, resume, too_old
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.policies import policy_of, set_policy
 from newsletter.delivery.policy import Policy
@@ -37,6 +38,7 @@ from subscribers.matching import matches
 
 
 app = typer.Typer(help="Mailings: one issue to its audience at a time.", no_args_is_help=True)
+app.command("release")(release_command)
 
 
 @app.command("schedule")
@@ -129,8 +131,9 @@ def show(mailing_id: ID, as_json: AsJSON = False) -> None:
             for batch in batches_in_trouble(session, mailing_id)
         ]
         account = account_of(session, mailing)
+        pace = pace_row(session, mailing, zone)
     if as_json:
-        print_json(row | {"batches_in_trouble": trouble})
+        print_json(row | {"batches_in_trouble": trouble} | pace)
         return
     print_facts(
         {name: row[name] for name in ("id", "issue", "title", "state", "reason", "due", "audience", "again", "live")}
@@ -141,20 +144,33 @@ def show(mailing_id: ID, as_json: AsJSON = False) -> None:
     recipients = f"{account.standing.recipients:,} recipients"
     say(f"\n{account.candidates:,} candidates = " + " + ".join(filter(None, (recipients, excluded))))
     say(account.standing.line() + ("" if account.balances else "  DOES NOT BALANCE"))
+    for line in how_it_goes(row, pace):
+        say(line)
     if trouble:
         print_rows(trouble, ("batch_id", "state", "recipients", "since", "detail"), title="\nRequests to look at")
         say("Unknown means: it may have been accepted. Nobody in it is mailed again by machine.")
 
 
 @app.command("resume")
-def resume_(mailing_id: ID, yes: Yes = False) -> None:
+def resume_(
+    mailing_id: ID,
+    yes: Yes = False,
+    even_though_old: Annotated[
+        bool, typer.Option("--even-though-old", help="Its content is older than the policy lets pass, and still true.")
+    ] = False,
+) -> None:
     """Let a halted mailing go on, once its cause is mended."""
     service = open_service()
     with service.database.reading() as session:
-        account = account_of(session, find_mailing(session, mailing_id))
+        mailing = find_mailing(session, mailing_id)
+        account = account_of(session, mailing)
+        old = too_old(session, mailing, now=service.clock())
+    if old and not even_though_old:
+        # `--yes` alone is said by scripts, which have not looked whether last week's news are still true.
+        confirm(f"Mailing {mailing_id} was due {old}: is all of it still true (--even-though-old)?", yes=False)
     confirm(f"Go on with mailing {mailing_id}: {account.standing.line()}?", yes=yes)
     with service.database.writing() as session:
-        mailing = resume(session, mailing_id, live=service.live, now=service.clock())
+        mailing = resume(session, mailing_id, live=service.live, now=service.clock(), even_though_old=True)
     say(f"Mailing {mailing_id} is {mailing.state} again.")
 
 

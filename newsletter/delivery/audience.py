@@ -21,6 +21,7 @@ from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.delivery.mailings import conclude, find_mailing, move
 from newsletter.delivery.models import Batch, Delivery, Exclusion, Lane, Mailing, Variant
 from newsletter.delivery.variants import Workshop, variants_for
+from newsletter.delivery.waves import Waves, supersede_earlier, waves_of
 from newsletter.errors import NewsletterError
 from newsletter.publications import Publication, home_of
 from subscribers.audience import candidates
@@ -50,6 +51,7 @@ def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Ca
     A mailing that cannot be rendered, whose audience names what is there no more, or whose account does not balance, is
     halted with the reason.
     """
+    supersede_earlier(database, mailing_id, clock=clock)
     try:
         _store_variants(database, mailing_id, terms.workshop)
         with database.reading() as session:
@@ -60,7 +62,9 @@ def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Ca
         return
     while _freeze_chunk(database, mailing_id, terms, clock()):
         pass
-    while _partition_page(database, mailing_id, terms.batch_size, clock()):
+    with database.reading() as session:
+        waves = waves_of(session, mailing_id)
+    while _partition_page(database, mailing_id, terms.batch_size, waves, clock()):
         pass
     with database.writing() as session:
         _let_run(session, mailing_id, clock())
@@ -190,10 +194,10 @@ def _insert_deliveries(mailing: Mailing, judged: Subquery) -> Insert:
     return insert(table_of(Delivery)).from_select(list(values), rows)
 
 
-def _partition_page(database: Database, mailing_id: int, size: int, now: datetime) -> bool:
+def _partition_page(database: Database, mailing_id: int, size: int, waves: Waves, now: datetime) -> bool:
     """Put the next page of deliveries into batches; tell whether there was one. The page is read without the writer."""
     with database.reading() as session:
-        page = _unbatched(session, mailing_id)
+        page = _unbatched(session, mailing_id, waves)
         variants = _variant_of_plan(session, mailing_id)
     for planned in partition(page, size, last_page=len(page) < PAGE):
         variant = variants.get(planned.plan_id) or next(iter(variants.values()))
@@ -202,16 +206,19 @@ def _partition_page(database: Database, mailing_id: int, size: int, now: datetim
     return bool(page)
 
 
-def _unbatched(session: Session, mailing_id: int) -> list[Unbatched]:
+def _unbatched(session: Session, mailing_id: int, waves: Waves) -> list[Unbatched]:
     found = (
-        select(Delivery.id, Subscription.plan_id, Subscriber.domain)
+        select(Delivery.id, Subscription.plan_id, Subscriber.domain, waves.is_for_later)
         .join(Subscription, col(Subscription.id) == col(Delivery.subscription_id))
         .join(Subscriber, col(Subscriber.id) == col(Delivery.subscriber_id))
         .where(Delivery.mailing_id == mailing_id, col(Delivery.batch_id).is_(None))
         .order_by(col(Delivery.id))
         .limit(PAGE)
     )
-    return [Unbatched(*row) for row in session.exec(found)]
+    return [
+        Unbatched(delivery_id, plan_id, domain, waves.of(delivery_id, domain, for_later=bool(for_later)))
+        for delivery_id, plan_id, domain, for_later in session.exec(found)
+    ]
 
 
 def _variant_of_plan(session: Session, mailing_id: int) -> dict[int, int]:
@@ -222,7 +229,12 @@ def _variant_of_plan(session: Session, mailing_id: int) -> dict[int, int]:
 def _store_batch(session: Session, mailing_id: int, variant_id: int, planned: PlannedBatch, now: datetime) -> None:
     insert_missing(session, Lane, [{"mailing_id": mailing_id, "lane": planned.lane, "wave": 0}])
     batch = Batch(
-        mailing_id=mailing_id, variant_id=variant_id, lane=planned.lane, state=BatchState.ready, created_at=now
+        mailing_id=mailing_id,
+        variant_id=variant_id,
+        lane=planned.lane,
+        wave=planned.wave,
+        state=BatchState.ready,
+        created_at=now,
     )
     session.add(batch)
     session.flush()

@@ -6,16 +6,16 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, or_, update
+from sqlalchemy import ColumnElement, update
 from sqlmodel import Session, col, select
 
-from newsletter.delivery.lifecycle import BATCH_COMES_FROM, BatchState, MailingState
-from newsletter.delivery.models import Attempt, Batch, Mailing
+from newsletter.delivery.dividing import cut_off
+from newsletter.delivery.lifecycle import BATCH_COMES_FROM, BatchState
+from newsletter.delivery.models import Attempt, Batch
+from newsletter.delivery.openings import Gate, Opening, gate_of, is_still_open, openings, use_up, waits_in
+from newsletter.delivery.pacing import PROBE_SIZE
 from newsletter.providers.base import Ending
 from subscribers.bulk import rows_changed
-
-
-CLAIMABLE = (BatchState.ready, BatchState.retry_wait)
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,41 @@ class Claimant:
 
 
 def claim_next(session: Session, claimant: Claimant, *, now: datetime) -> Claim | None:
-    """Claim the oldest batch that may be worked on, or nothing where there is none or another was faster."""
-    due = or_(col(Batch.not_before).is_(None), col(Batch.not_before) <= now)
-    begun = or_(col(Mailing.first_call_at).is_(None), col(Mailing.first_call_at) <= now)
-    open_for_us = (col(Mailing.state) == MailingState.running) & col(Mailing.live).is_(claimant.live) & begun
+    """Claim the oldest batch that may be worked on, or nothing where there is none or others were faster.
+
+    The lane with the oldest batch comes first; one that is held, paced or waits for its next wave stops no other.
+    """
+    gates: dict[int, Gate] = {}
+    for opening in openings(session, live=claimant.live, now=now):
+        publication_id = opening.publication_id
+        gate = gates.get(publication_id) or gates.setdefault(publication_id, gate_of(session, publication_id, now=now))
+        if gate.is_open and (claim := _claim_in(session, opening, gate, claimant, now)):
+            return claim
+    return None
+
+
+def _claim_in(session: Session, opening: Opening, gate: Gate, claimant: Claimant, now: datetime) -> Claim | None:
+    if not is_still_open(session, gate, opening, now=now):
+        return None
     found = (
-        select(Batch.id, Batch.attempt)
-        .join(Mailing, col(Mailing.id) == col(Batch.mailing_id))
-        .where(col(Batch.state).in_(CLAIMABLE), due, open_for_us)
-        .order_by(col(Batch.id))
+        select(Batch)
+        .where(waits_in(opening.mailing_id, opening.lane, opening.wave, now))
+        .order_by(col(Batch.wave), col(Batch.id))
         .limit(1)
-        .with_for_update(skip_locked=True, of=Batch)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
     )
     if (batch := session.exec(found).first()) is None:
         return None
-    seen = Claim(*batch)
-    mine = Claim(seen.batch_id, seen.number + 1)
-    values = {"worker": claimant.worker, "lease_until": claimant.lease_from(now), "attempt": mine.number}
-    return mine if move_batch(session, seen, BatchState.claimed, **values) else None
+    if opening.retry_at is not None:
+        batch = cut_off(session, batch, PROBE_SIZE, now=now)
+    seen = Claim(batch.id, batch.attempt)
+    mine, until = Claim(seen.batch_id, seen.number + 1), claimant.lease_from(now)
+    values = {"worker": claimant.worker, "lease_until": until, "attempt": mine.number}
+    if not move_batch(session, seen, BatchState.claimed, **values):
+        return None
+    use_up(session, gate, opening, seen.batch_id, probe_until=until, now=now)
+    return mine
 
 
 def move_batch(session: Session, claim: Claim, to: BatchState, **also: object) -> bool:

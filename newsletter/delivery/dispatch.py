@@ -21,9 +21,11 @@ from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col
 
+from newsletter.alerts import AlertKind
 from newsletter.database import Database
 from newsletter.delivery.batching import halves
 from newsletter.delivery.claims import Claim, Claimant, claim_next, move_batch
+from newsletter.delivery.dividing import move_to_new_batch
 from newsletter.delivery.lifecycle import (
     CONSEQUENCES,
     BatchState,
@@ -33,9 +35,10 @@ from newsletter.delivery.lifecycle import (
     consequence_of,
     wait_seconds,
 )
-from newsletter.delivery.mailings import conclude, move
+from newsletter.delivery.mailings import Telling, conclude, move
 from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
-from newsletter.delivery.requests import Letterhead, build_message, last_look, mark, move_to_new_batch
+from newsletter.delivery.outage import note_end, said
+from newsletter.delivery.requests import Letterhead, build_message, last_look, mark
 from newsletter.errors import NewsletterError
 from newsletter.providers.base import CallEnd, Message, Provider
 
@@ -139,6 +142,7 @@ def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd
     """Write down how the call ended and what follows for the batch, its deliveries and its mailing."""
     _close_attempt(session, submission.attempt, end, now)
     batch = session.get_one(Batch, claim.batch_id, with_for_update=True)
+    note_end(session, batch.mailing_id, end, now=now)
     meaning = consequence_of(end.ending, size=len(submission.delivery_ids))
     if not move_batch(session, claim, meaning.state, **_columns(batch, meaning, end, now)):
         return
@@ -147,8 +151,18 @@ def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd
     if meaning.state is BatchState.rejected:
         _nobody_was_reached(session, submission)
     if meaning.halts:
-        move(session, batch.mailing_id, MailingState.halted, now=now, reason=f"{_in_words(end)}: {end.detail}")
+        _halt(session, batch.mailing_id, end, now)
     conclude(session, batch.mailing_id, now=now)
+
+
+def _halt(session: Session, mailing_id: int, end: CallEnd, now: datetime) -> None:
+    """Stop the whole mailing: the next request would be refused as well, and nobody but a person can mend it."""
+    reason = (
+        f"SendGrid refuses the key or the account: {said(end)}. That request was not mailed, and nobody is lost. "
+        f"`newsletter doctor` says what is wrong; when it is mended `newsletter mailing resume {mailing_id}`"
+    )
+    telling = Telling(AlertKind.key_refused, {"said": said(end)})
+    move(session, mailing_id, MailingState.halted, now=now, reason=reason, telling=telling)
 
 
 def _in_words(end: CallEnd) -> str:

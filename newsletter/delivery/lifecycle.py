@@ -170,13 +170,19 @@ def wait_seconds(tries: int, asked: float | None) -> float:
     return min(LONGEST_ASKED_SECONDS, max(FIRST_WAIT_SECONDS, asked))
 
 
-def conclusion(batches: Mapping[BatchState, int]) -> MailingState | None:
+def conclusion(batches: Mapping[BatchState, int], *, in_held_lanes: int = 0, for_later: int = 0) -> MailingState | None:
     """Tell how a running mailing ends, given how many batches are in each state; nothing while work is left.
 
-    A mailing with unknown outcomes is held: a person or a proof must decide what became of them.
+    A mailing with unknown outcomes is held: a person or a proof must decide what became of them. So is one whose work
+    all waits in held lanes. What is left for later weeks of a warm-up is work until another mailing takes its place.
+
+    Args:
+        batches: How many batches are in each state.
+        in_held_lanes: How many of those at work wait in lanes that are held.
+        for_later: How many others of those at work wait beyond this week's warm-up.
     """
-    if any(batches.get(state) for state in AT_WORK):
+    if sum(batches.get(state, 0) for state in AT_WORK) > in_held_lanes + for_later:
         return None
-    if batches.get(BatchState.unknown) or batches.get(BatchState.held):
+    if in_held_lanes or batches.get(BatchState.unknown) or batches.get(BatchState.held):
         return MailingState.held
-    return MailingState.finished
+    return None if for_later else MailingState.finished

@@ -1,15 +1,19 @@
 """Mailings in the store: finding them and moving them from state to state, one compare-and-swap at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 
 from newsletter.alerts import AlertKind, NewAlert, raise_alert
 from newsletter.delivery.accounts import batch_states, standing_of
+from newsletter.delivery.lanes import held_in_words, lanes_of, what_waits
 from newsletter.delivery.lifecycle import MAILING_COMES_FROM, MailingState, conclusion
 from newsletter.delivery.models import Mailing
+from newsletter.delivery.policies import policy_of
 from newsletter.errors import NotFound, Refused
 from newsletter.publications import Publication
 from subscribers.bulk import rows_changed
@@ -45,32 +49,49 @@ _TOLD = {
 }
 
 
-def move(
-    session: Session, mailing_id: int, to: MailingState, *, now: datetime, reason: str = "", **also: object
+@dataclass(frozen=True)
+class Telling:
+    """What an operator is told instead of the plain state: a kind of alert of its own, and its facts."""
+
+    kind: AlertKind
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def move(  # noqa: PLR0913 - what, where to, when, and how it is told
+    session: Session,
+    mailing_id: int,
+    to: MailingState,
+    *,
+    now: datetime,
+    reason: str = "",
+    telling: Telling | None = None,
+    **also: object,
 ) -> bool:
     """Move a mailing into a state if the lifecycle allows it from where it is; tell whether it was moved.
 
     A compare-and-swap: of any number of processes that try, one is told yes. ``also`` are further columns to set.
-    Where it ends, is held or halted, an operator is told.
+    Where it ends, is held or halted, an operator is told; by ``telling`` where the cause has words of its own.
     """
     allowed = (col(Mailing.id) == mailing_id) & col(Mailing.state).in_(MAILING_COMES_FROM[to])
     values = {"state": to, "state_reason": reason, **also}
     if rows_changed(session.execute(update(Mailing).where(allowed).values(**values))) != 1:
         return False
     if to in _TOLD:
-        _tell(session, session.get_one(Mailing, mailing_id, populate_existing=True), now)
+        mailing = session.get_one(Mailing, mailing_id, populate_existing=True)
+        _tell(session, mailing, telling or Telling(_TOLD[to]), now)
     return True
 
 
-def _tell(session: Session, mailing: Mailing, now: datetime) -> None:
+def _tell(session: Session, mailing: Mailing, telling: Telling, now: datetime) -> None:
     facts = {
         "mailing": str(mailing.id),
         "issue": str(mailing.issue_id),
         "reason": mailing.state_reason,
         "line": standing_of(session, mailing).line(),
+        **telling.facts,
     }
     about = f"mailing {mailing.id}"
-    alert = NewAlert(_TOLD[mailing.state], about, mailing.publication_id, mailing.live, facts)
+    alert = NewAlert(telling.kind, about, mailing.publication_id, mailing.live, facts)
     raise_alert(session, alert, now=now)
 
 
@@ -105,36 +126,62 @@ def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingStat
     mailing = session.get(Mailing, mailing_id, populate_existing=True)
     if mailing is None or mailing.state not in {MailingState.running, MailingState.held}:
         return None
-    states = batch_states(session, mailing_id)
-    if (end := conclusion(states)) is None or end is mailing.state:
+    states, waits = batch_states(session, mailing_id), what_waits(session, mailing_id)
+    end = conclusion(states, in_held_lanes=waits.in_held_lanes, for_later=waits.for_later)
+    if end is None or end is mailing.state:
         return None
     standing = standing_of(session, mailing)
     if not standing.balances:
         reason = f"the account does not balance: {standing.line()}"
         return MailingState.halted if move(session, mailing_id, MailingState.halted, now=now, reason=reason) else None
     if end is MailingState.held:
-        reason = (
+        unknown = (
             f"outcome unknown for {standing.unknown:,} of {standing.recipients:,} recipients; nobody is mailed again"
         )
-        return end if move(session, mailing_id, end, now=now, reason=reason) else None
+        held = held_in_words(mailing_id, lanes_of(session, mailing_id)) if waits.in_held_lanes else ""
+        reason = "; ".join(filter(None, (held, unknown if standing.unknown else "")))
+        return end if move(session, mailing_id, end, now=now, reason=reason or unknown) else None
     return end if move(session, mailing_id, end, now=now, ended_at=now) else None
 
 
-def resume(session: Session, mailing_id: int, *, live: bool, now: datetime) -> Mailing:
+def resume(session: Session, mailing_id: int, *, live: bool, now: datetime, even_though_old: bool = False) -> Mailing:
     """Let a halted, held or paused mailing go on, once its cause is mended. What is unknown stays so.
+
+    Args:
+        session: Where it is written.
+        mailing_id: Which mailing.
+        live: Whether real readers are mailed now.
+        now: When.
+        even_though_old: A person has been told how old its content is, and wants it mailed.
 
     Raises:
         NotFound: There is no such mailing.
-        Refused: It is in another state, or was meant for the other side of NOT LIVE.
+        Refused: It is in another state, was meant for the other side of NOT LIVE, its content is too old, or its work
+            all waits in held lanes, which ``release`` lets go on.
     """
     mailing = find_mailing(session, mailing_id)
     if mailing.live != live:
         raise Refused(f"mailing {mailing_id} was begun {'LIVE' if mailing.live else 'NOT LIVE'} and can only go on so")
     if mailing.state not in {MailingState.halted, MailingState.paused, MailingState.held}:
         raise Refused(f"mailing {mailing_id} is {mailing.state}: only a halted, held or paused mailing is resumed")
+    if not even_though_old and (old := too_old(session, mailing, now=now)):
+        raise Refused(f"mailing {mailing_id} was due {old}: look whether it is still true, then say --even-though-old")
+    waits = what_waits(session, mailing_id)
+    if mailing.state is MailingState.held and waits.in_held_lanes and not waits.elsewhere:
+        raise Refused(held_in_words(mailing_id, lanes_of(session, mailing_id)))
     onward = MailingState.running if mailing.frozen_at else MailingState.freezing
-    # One that was held before its time had not begun yet.
-    if not move(session, mailing_id, onward, now=now, begun_at=mailing.begun_at or now):
+    # One that was held before its time had not begun yet. That SendGrid was away is forgotten: it is tried at once.
+    there: dict[str, Any] = {"failures": 0, "away_since": None, "retry_at": None}
+    if not move(session, mailing_id, onward, now=now, begun_at=mailing.begun_at or now, **there):
         raise Refused(f"mailing {mailing_id} was just changed by another: look at it again")
     session.refresh(mailing)
     return mailing
+
+
+def too_old(session: Session, mailing: Mailing, *, now: datetime) -> str:
+    """Say how long ago a mailing was due, in words, where that is longer than its publication wants to be asked for."""
+    age = now - mailing.due_at
+    if age <= policy_of(session, mailing.publication_id).stale_content:
+        return ""
+    hours = age.total_seconds() / 3600
+    return f"{hours:,.0f} hours ago" if hours < 72 else f"{hours / 24:,.0f} days ago"  # noqa: PLR2004 - three days

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Enum,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -25,6 +26,10 @@ from sqlmodel import Field, SQLModel
 
 from newsletter.delivery.lifecycle import BatchState, Difference, MailingState
 from newsletter.providers.base import Ending
+
+
+#: Which batches wait to be claimed. Written out, since SQLite uses a partial index only where the words agree.
+WAITS = "IN ('ready', 'retry_wait')"
 
 
 def _words(words: type[StrEnum], name: str) -> Enum:
@@ -93,13 +98,15 @@ class Lane(SQLModel, table=True):
     lane: str = Field(sa_column=Column(String(40), primary_key=True))
     #: Batches of later waves wait.
     wave: int
-    #: When the wave before was let go; the look at its feedback waits for that.
+    #: When the last of the first wave was submitted; the look at its feedback waits from then on.
     wave_at: datetime | None = None
     #: No batch is claimed before: the pace.
     not_before: datetime | None = None
     held_at: datetime | None = None
     held_for: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
-    #: Who let it go on after it was held; protection does not hold it for the same again.
+    #: How many times over its limit it was when it was held: a lane that was let go on is held again for worse only.
+    excess: float = Field(default=0.0, sa_column=Column(Float, nullable=False, server_default="0"))
+    #: Who let it go on after it was held.
     released_by: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
 
 
@@ -137,7 +144,20 @@ class Variant(SQLModel, table=True):
 class Batch(SQLModel, table=True):
     """Up to 1000 deliveries that share a variant and a lane: one request."""
 
-    __table_args__ = (Index("ix_batch_work", "state", "not_before"), Index("ix_batch_mailing", "mailing_id", "state"))
+    __table_args__ = (
+        Index("ix_batch_work", "state", "not_before"),
+        Index("ix_batch_mailing", "mailing_id", "state"),
+        # A claim takes the first of a lane that waits, and never walks over those of a wave that is not open.
+        Index(
+            "ix_batch_claim",
+            "mailing_id",
+            "lane",
+            "wave",
+            "id",
+            sqlite_where=text(f"state {WAITS}"),
+            postgresql_where=text(f"state {WAITS}"),
+        ),
+    )
 
     id: int = Field(default=None, primary_key=True)
     mailing_id: int = Field(

@@ -25,6 +25,8 @@ class SendingPolicy(SQLModel, table=True):
     said: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     changed_at: datetime
     changed_by: str
+    #: The pace of all of its mailings together: no batch is claimed before. The row is the lock of those who claim.
+    not_before: datetime | None = None
 
 
 def policy_of(session: Session, publication_id: int) -> Policy:

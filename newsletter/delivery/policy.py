@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class UnknownPolicy(StrEnum):
@@ -66,6 +66,32 @@ class Policy(BaseModel):
         (), description="Readers an issue may reach in each week of the warm-up, such as 500,1000,2000."
     )
     warm_up_from: date | None = Field(None, description="First day of the warm-up, in the publication's zone.")
+
+    @model_validator(mode="after")
+    def _warm_up_begins(self) -> "Policy":
+        if self.warm_up and self.warm_up_from is None:
+            raise ValueError("a warm-up needs its first day: say warm_up_from=YYYY-MM-DD with it")
+        return self
+
+    @property
+    def paces(self) -> bool:
+        """Whether anything limits how fast it goes."""
+        return bool(self.requests_in_flight or self.recipients_per_second or self.provider_per_second)
+
+    @property
+    def away(self) -> timedelta:
+        """How long a mailing waits for SendGrid before it is held."""
+        return timedelta(minutes=self.away_minutes)
+
+    @property
+    def look(self) -> timedelta:
+        """How long feedback is awaited after the first wave."""
+        return timedelta(minutes=self.look_minutes)
+
+    @property
+    def stale_content(self) -> timedelta:
+        """So long after its time a mailing asks before it goes on."""
+        return timedelta(minutes=self.stale_content_minutes)
 
     @property
     def undo(self) -> timedelta:

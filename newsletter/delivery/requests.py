@@ -14,7 +14,8 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from newsletter.delivery.audience import on_allow_list
-from newsletter.delivery.lifecycle import BatchState, Difference
+from newsletter.delivery.dividing import move_to_new_batch
+from newsletter.delivery.lifecycle import Difference
 from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
 from newsletter.delivery.variants import substitutions_of
 from newsletter.list_headers import list_id, way_out
@@ -120,31 +121,6 @@ def mark(session: Session, delivery_ids: Iterable[int], difference: Difference, 
     mine = col(Delivery.id).in_(list(delivery_ids))
     values = {"difference": difference, "reason": reason, "may_have_reached": False}
     session.execute(update(Delivery).where(mine).values(**values))
-
-
-def move_to_new_batch(  # noqa: PLR0913 - which rows, where to, and why they move
-    session: Session,
-    parent: Batch,
-    delivery_ids: Sequence[int],
-    *,
-    now: datetime,
-    variant_id: int | None = None,
-    difference: Difference | None = None,
-) -> Batch:
-    """Put some of a batch's deliveries into a batch of their own that is ready to go."""
-    child = Batch(
-        mailing_id=parent.mailing_id,
-        variant_id=variant_id or parent.variant_id,
-        parent_id=parent.id,
-        lane=parent.lane,
-        state=BatchState.ready,
-        created_at=now,
-    )
-    session.add(child)
-    session.flush()
-    values = {"batch_id": child.id, **({"difference": difference} if difference else {})}
-    session.execute(update(Delivery).where(col(Delivery.id).in_(list(delivery_ids))).values(**values))
-    return child
 
 
 def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Letterhead, attempt: str) -> Message:

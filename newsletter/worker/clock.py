@@ -20,6 +20,7 @@ from newsletter.delivery.dispatch import Desk
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
 from newsletter.feedback.ingest import purge as purge_event_calls
+from newsletter.feedback.protection import protect
 from newsletter.feedback.undoing import begin_probes
 from newsletter.notices.dispatch import tidy
 from newsletter.plan_calls import purge_calls
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two looks at notices, plans that will end, and who never confirmed; none of it is urgent.
 TIDY_SECONDS = 60.0
+#: Seconds between two looks at what comes back of a mailing that runs.
+PROTECT_SECONDS = 5.0
 #: Off the full hour, when every other cron job of the world asks (SendGrid's own advice for sending).
 HEARTBEAT_TIMEOUT = 10.0
 NIGHTLY = {"hour": 19, "minute": 23}
@@ -56,6 +59,7 @@ class Clock:
         jobs = {
             self.tick: self.tick_seconds,
             self.freeze_begun: self.tick_seconds,
+            self.protect: PROTECT_SECONDS,
             self.tidy_notices: TIDY_SECONDS,
             self.tell_who_ends_soon: TIDY_SECONDS,
             self.forget: TIDY_SECONDS,
@@ -103,6 +107,14 @@ class Clock:
                 # It goes on at the next tick, where it was; the mailings behind it must not wait for it.
                 log.exception("the freeze was cut short", mailing=mailing_id)
             self.wake()
+
+    def protect(self) -> None:
+        """Hold what bounces, is blocked or complained about too much, and open what did well."""
+        with self.desk.database.writing() as session:
+            held = protect(session, live=self.desk.claimant.live, now=self.desk.clock())
+        for mailing_id, lane in held:
+            log.warning("a mailbox provider is held", mailing=mailing_id, provider=lane)
+        self.wake()
 
     def tell_who_ends_soon(self) -> None:
         """Have readers told whose plan ends soon."""

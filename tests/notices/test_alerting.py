@@ -37,6 +37,14 @@ FACTS = {
     "complained": "4",
     "share": "4.00%",
     "limit": "0.1%",
+    "since": "2026-11-23 09:00 CST",
+    "hours": "12.1",
+    "calls": "44",
+    "last": "no answer",
+    "said": "status 401",
+    "hard": "3",
+    "readers": "5,000",
+    "later": "8",
     "when": "Monday 09:00",
 }
 

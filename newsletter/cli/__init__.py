@@ -23,6 +23,7 @@ from newsletter.cli import (
     readers,
     rights,
     serving,
+    settling,
     suppressions,
     tags,
 )
@@ -54,6 +55,7 @@ for command in (finding.find, rights.consent, rights.export_person, rights.erase
 app.add_typer(publication.app, name="publication")
 app.add_typer(plans.app, name="plans")
 app.add_typer(issue.app, name="issue")
+mailing.app.command("settle")(settling.settle_)
 app.add_typer(mailing.app, name="mailing")
 readers.app.command("set-plan")(reader_plans.set_plan)
 readers.app.command("tag")(tags.tag_readers)

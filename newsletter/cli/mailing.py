@@ -23,7 +23,7 @@ from newsletter.cli.console import (
 )
 from newsletter.cli.mailing_pace import how_it_goes, pace_row, release_command
 from newsletter.composition import NOT_LIVE, Service
-from newsletter.delivery.accounts import account_of, batches_in_trouble
+from newsletter.delivery.accounts import account_of, batches_in_trouble, resent_in
 from newsletter.delivery.mailings import find_mailing, list_mailings, resume, too_old
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.policies import policy_of, set_policy
@@ -132,8 +132,9 @@ def show(mailing_id: ID, as_json: AsJSON = False) -> None:
         ]
         account = account_of(session, mailing)
         pace = pace_row(session, mailing, zone)
+        resent = resent_in(session, mailing_id)
     if as_json:
-        print_json(row | {"batches_in_trouble": trouble} | pace)
+        print_json(row | {"batches_in_trouble": trouble, "resent": vars(resent)} | pace)
         return
     print_facts(
         {name: row[name] for name in ("id", "issue", "title", "state", "reason", "due", "audience", "again", "live")}
@@ -148,7 +149,15 @@ def show(mailing_id: ID, as_json: AsJSON = False) -> None:
         say(line)
     if trouble:
         print_rows(trouble, ("batch_id", "state", "recipients", "since", "detail"), title="\nRequests to look at")
-        say("Unknown means: it may have been accepted. Nobody in it is mailed again by machine.")
+        say(
+            "Unknown means: it may have been accepted. With the evidence, and to decide: "
+            f"newsletter mailing settle {mailing_id}"
+        )
+    if resent.again:
+        say(
+            f"Mailed once more after an unknown outcome: {resent.again:,}; of them {resent.twice:,} may have received "
+            "it twice, since both requests were accepted."
+        )
 
 
 @app.command("resume")
@@ -243,5 +252,6 @@ def _row(session: Session, mailing: Mailing) -> dict[str, Any]:
         "candidates": account.candidates,
         "exclusions": dict(account.exclusions),
         **standing,
+        "line": account.standing.line(),
         "balances": account.balances,
     }

@@ -29,6 +29,7 @@ from newsletter.migrations import migrate
 from newsletter.notices.alerting import tell_next
 from newsletter.notices.dispatch import send_next, tidy
 from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
+from newsletter.providers.sendgrid_activity import look_up
 from newsletter.settings import Settings
 from newsletter.web.app import create_app
 from newsletter.worker.clock import Clock, stop
@@ -258,6 +259,7 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
         dispatchers.wake,
         partial(_pull_lists, service, api),
         service.settings.heartbeat_url.get_secret_value(),
+        partial(look_up, api),
     )
     teller = Dispatchers(partial(tell_next, service.alert_desk(provider)), 1, "alerts")
     workers = (dispatchers, senders, listener, teller)

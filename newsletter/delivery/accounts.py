@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, or_
+from sqlalchemy import ColumnElement, Select, case, exists, func, or_, union_all
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
+from newsletter.delivery.doubt_models import PROOFS, Doubt, Settlement
+from newsletter.delivery.doubts import follows_its_batch, is_open
 from newsletter.delivery.lifecycle import BatchState, Difference
 from newsletter.delivery.models import Attempt, Batch, Delivery, Exclusion, Mailing
 from newsletter.delivery.progress import Standing, standing
+from newsletter.providers.base import Ending
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,76 @@ def standing_of(session: Session, mailing: Mailing) -> Standing:
         (BatchState(state) if state else None, Difference(difference) if difference else None): count
         for state, difference, count in session.exec(counted)
     }
-    return standing(mailing.recipients, rows)
+    proven, presumed = _accepted_without_an_answer(session, mailing.id)
+    return standing(mailing.recipients, rows, proven=proven, presumed=presumed)
+
+
+def _accepted_without_an_answer(session: Session, mailing_id: int) -> tuple[int, int]:
+    """Count the accepted whom no answer spoke of: who is proven, and who is taken for it."""
+    mine = (col(Batch.mailing_id) == mailing_id) & (col(Batch.state) == BatchState.accepted)
+    of_batch = col(Attempt.batch_id) == col(Batch.id)
+    answered = exists().where(of_batch, col(Attempt.ending) == Ending.accepted)
+    proven = exists().where(col(Settlement.batch_id) == col(Batch.id), col(Settlement.decision).in_(PROOFS))
+    found = session.execute(select_columns(col(Batch.id), proven).where(mine, ~answered))
+    batches: dict[int | None, bool] = {batch_id: bool(is_proven) for batch_id, is_proven in found}
+    alone = (col(Delivery.mailing_id) == mailing_id) & (col(Delivery.difference) == Difference.proven)
+    counts = {True: session.exec(select(func.count()).select_from(Delivery).where(alone)).one(), False: 0}
+    counted = (
+        select(col(Delivery.batch_id), func.count())
+        .where(col(Delivery.mailing_id) == mailing_id, col(Delivery.batch_id).in_(batches), follows_its_batch())
+        .group_by(col(Delivery.batch_id))
+    )
+    for batch_id, count in session.exec(counted) if batches else ():
+        counts[batches[batch_id]] += count
+    return counts[True], counts[False]
+
+
+@dataclass(frozen=True)
+class Resent:
+    """Who was mailed once more after an outcome that nobody knew, in recipients.
+
+    Attributes:
+        again: Who was in more than one request that was accepted or may have been.
+        twice: Of them, who was in more than one that is known to have been accepted, and may have it twice.
+    """
+
+    again: int = 0
+    twice: int = 0
+
+
+def resent_in(session: Session, mailing_id: int) -> Resent:
+    """Count who was in more than one request of a mailing that may have been accepted."""
+    proven = exists().where(col(Settlement.attempt_id) == col(Attempt.id), col(Settlement.decision).in_(PROOFS))
+    known = or_(col(Attempt.ending) == Ending.accepted, proven)
+    reaching = or_(is_open(), known)
+    stayed: Select[*tuple[Any, ...]] = select_columns(col(Delivery.id).label("delivery_id"), known.label("known")).join(
+        Attempt, (col(Attempt.batch_id) == col(Delivery.batch_id)) & follows_its_batch()
+    )
+    left: Select[*tuple[Any, ...]] = (
+        select_columns(col(Doubt.delivery_id), known.label("known"))
+        .join(Attempt, col(Attempt.id) == col(Doubt.attempt_id))
+        .join(Delivery, col(Delivery.id) == col(Doubt.delivery_id))
+    )
+    # Only batches with a doubt can have more than one such request.
+    doubtful = select_columns(col(Batch.id)).where(_had_a_doubt(mailing_id))
+    of_theirs = col(Delivery.mailing_id) == mailing_id
+    both = union_all(
+        stayed.where(of_theirs, reaching, col(Delivery.batch_id).in_(doubtful)), left.where(of_theirs, reaching)
+    ).subquery()
+    calls = (
+        select_columns(func.count().label("calls"), func.sum(case((both.c.known, 1), else_=0)).label("known"))
+        .group_by(both.c.delivery_id)
+        .having(func.count() > 1)
+        .subquery()
+    )
+    twice = func.coalesce(func.sum(case((calls.c.known > 1, 1), else_=0)), 0)
+    return Resent(*session.execute(select_columns(func.count(), twice).select_from(calls)).one())
+
+
+def _had_a_doubt(mailing_id: int) -> ColumnElement[bool]:
+    lost = exists().where(col(Attempt.batch_id) == col(Batch.id), col(Attempt.ending) == Ending.ambiguous)
+    # Or its readers came out of one that had.
+    return (col(Batch.mailing_id) == mailing_id) & or_(lost, col(Batch.parent_id).is_not(None))
 
 
 def batch_states(session: Session, mailing_id: int) -> dict[BatchState, int]:

@@ -26,6 +26,8 @@ from newsletter.database import Database
 from newsletter.delivery.batching import halves
 from newsletter.delivery.claims import Claim, Claimant, claim_next, move_batch
 from newsletter.delivery.dividing import move_to_new_batch
+from newsletter.delivery.doubt_models import Decision
+from newsletter.delivery.doubts import in_doubt
 from newsletter.delivery.lifecycle import (
     CONSEQUENCES,
     BatchState,
@@ -39,6 +41,7 @@ from newsletter.delivery.mailings import Telling, conclude, move
 from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
 from newsletter.delivery.outage import note_end, said
 from newsletter.delivery.requests import Letterhead, build_message, last_look, mark
+from newsletter.delivery.settlement import prove
 from newsletter.errors import NewsletterError
 from newsletter.providers.base import CallEnd, Message, Provider
 
@@ -145,6 +148,9 @@ def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd
     note_end(session, batch.mailing_id, end, now=now)
     meaning = consequence_of(end.ending, size=len(submission.delivery_ids))
     if not move_batch(session, claim, meaning.state, **_columns(batch, meaning, end, now)):
+        if meaning.state is BatchState.accepted:
+            # The answer came when nobody waited for it any more: what was to follow is not called.
+            prove(session, [submission.attempt], now=now, how=Decision.answer)
         return
     if meaning.divides:
         _divide(session, batch, submission, end, now)
@@ -205,5 +211,6 @@ def _divide(session: Session, batch: Batch, submission: Submission, end: CallEnd
 
 
 def _nobody_was_reached(session: Session, submission: Submission) -> None:
-    refused = col(Delivery.id).in_(submission.delivery_ids)
-    session.execute(update(Delivery).where(refused).values(may_have_reached=False))
+    refused = col(Delivery.id).in_(submission.delivery_ids) & ~in_doubt()
+    nobody = update(Delivery).where(refused).values(may_have_reached=False)
+    session.execute(nobody, execution_options={"synchronize_session": False})

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from newsletter.delivery.doubts import carry_over, follows_its_batch
 from newsletter.delivery.lifecycle import BatchState, Difference
 from newsletter.delivery.models import Batch, Delivery
 
@@ -30,7 +31,7 @@ def move_to_new_batch(  # noqa: PLR0913 - which rows, where to, and why they mov
         created_at=now,
     )
     session.add(child)
-    session.flush()
+    carry_over(session, delivery_ids)
     values = {"batch_id": child.id, **({"difference": difference} if difference else {})}
     session.execute(update(Delivery).where(col(Delivery.id).in_(list(delivery_ids))).values(**values))
     return child
@@ -38,7 +39,6 @@ def move_to_new_batch(  # noqa: PLR0913 - which rows, where to, and why they mov
 
 def cut_off(session: Session, batch: Batch, size: int, *, now: datetime) -> Batch:
     """Put the first ``size`` deliveries of a waiting batch into a batch of their own; a smaller one stays as it is."""
-    follows = col(Delivery.difference).is_(None) | (col(Delivery.difference) == Difference.moved)
-    mine = (col(Delivery.mailing_id) == batch.mailing_id) & (col(Delivery.batch_id) == batch.id) & follows
+    mine = (col(Delivery.mailing_id) == batch.mailing_id) & (col(Delivery.batch_id) == batch.id) & follows_its_batch()
     found = session.exec(select(Delivery.id).where(mine).order_by(col(Delivery.id)).limit(size + 1)).all()
     return batch if len(found) <= size else move_to_new_batch(session, batch, found[:size], now=now)

@@ -87,17 +87,9 @@ BATCH_COMES_FROM: Mapping[BatchState, frozenset[BatchState]] = {
     BatchState.ready: frozenset({BatchState.claimed, BatchState.submitting, BatchState.held, BatchState.unknown}),
     BatchState.submitting: frozenset({BatchState.claimed}),
     # The late repair: the worker that made the attempt learns its end after the sweep took it for dead; and a proof of
-    # the attempt that was unknown, which also stops one that was to follow it.
-    BatchState.accepted: frozenset(
-        {
-            BatchState.submitting,
-            BatchState.unknown,
-            BatchState.given_up,
-            BatchState.ready,
-            BatchState.claimed,
-            BatchState.retry_wait,
-        }
-    ),
+    # any attempt, which also stops one that was to follow it. Nothing that came later can contradict a proof; only of a
+    # batch that was split nobody is left in it.
+    BatchState.accepted: frozenset(BatchState) - {BatchState.accepted, BatchState.split},
     BatchState.retry_wait: frozenset({BatchState.submitting}),
     BatchState.unknown: frozenset({BatchState.submitting}),
     BatchState.rejected: frozenset({BatchState.submitting}),

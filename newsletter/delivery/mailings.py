@@ -14,6 +14,7 @@ from newsletter.delivery.lanes import held_in_words, lanes_of, what_waits
 from newsletter.delivery.lifecycle import MAILING_COMES_FROM, MailingState, conclusion
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.policies import policy_of
+from newsletter.delivery.policy import UnknownPolicy
 from newsletter.errors import NotFound, Refused
 from newsletter.publications import Publication
 from subscribers.bulk import rows_changed
@@ -136,12 +137,34 @@ def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingStat
         return MailingState.halted if move(session, mailing_id, MailingState.halted, now=now, reason=reason) else None
     if end is MailingState.held:
         unknown = (
-            f"outcome unknown for {standing.unknown:,} of {standing.recipients:,} recipients; nobody is mailed again"
+            f"{_DOUBT} for {standing.unknown:,} of {standing.recipients:,} recipients; {_what_comes(session, mailing)}"
         )
         held = held_in_words(mailing_id, lanes_of(session, mailing_id)) if waits.in_held_lanes else ""
-        reason = "; ".join(filter(None, (held, unknown if standing.unknown else "")))
+        reason = "; ".join(filter(None, (unknown if standing.unknown else "", held)))
         return end if move(session, mailing_id, end, now=now, reason=reason or unknown) else None
     return end if move(session, mailing_id, end, now=now, ended_at=now) else None
+
+
+#: With this begins the reason of a mailing that is held for requests of unknown outcome.
+_DOUBT = "outcome unknown"
+
+
+def _what_comes(session: Session, mailing: Mailing) -> str:
+    policy = policy_of(session, mailing.publication_id)
+    after = f"after {policy.quiet_minutes / 60:g} h of quiet time"
+    return {
+        UnknownPolicy.hold: f"nobody is mailed again; an event may prove them, and {after} you are asked",
+        UnknownPolicy.resend: f"an event may prove them; {after} what no event proved is mailed once more",
+        UnknownPolicy.give_up: f"nobody is mailed again; an event may prove them, and {after} they are given up",
+    }[policy.unknown]
+
+
+def go_on_after_doubt(session: Session, mailing_id: int, *, now: datetime) -> bool:
+    """Let a mailing that is held for unknown outcomes go on, since one is to be mailed once more."""
+    mailing = session.get_one(Mailing, mailing_id, populate_existing=True)
+    if mailing.state is not MailingState.held or not mailing.state_reason.startswith(_DOUBT):
+        return False
+    return move(session, mailing_id, MailingState.running, now=now)
 
 
 def resume(session: Session, mailing_id: int, *, live: bool, now: datetime, even_though_old: bool = False) -> Mailing:

@@ -30,8 +30,8 @@ class Policy(BaseModel):
     unknown: UnknownPolicy = Field(
         UnknownPolicy.hold, description="After the quiet time without proof: hold (ask), resend or give_up."
     )
-    quiet_minutes: int = Field(
-        360, ge=1, le=10_080, description="Quiet time of an unknown outcome; it passes only while other events arrive."
+    quiet_minutes: float = Field(
+        360, gt=0, le=10_080, description="Quiet time of an unknown outcome; it passes only while other events arrive."
     )
     late_minutes: int = Field(
         360, ge=1, le=10_080, description="A mailing that begins later than this after its time is held and asks."

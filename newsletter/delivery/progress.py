@@ -21,7 +21,12 @@ _CLASS_OF_STATE: Mapping[BatchState, str] = {
 
 @dataclass(frozen=True)
 class Standing:
-    """The recipients of a mailing by what became of them so far."""
+    """The recipients of a mailing by what became of them so far.
+
+    Attributes:
+        proven: How many of the accepted are known to be so by an event or a look-up only: no answer said it.
+        presumed: How many of the accepted a person takes for accepted, without answer or proof.
+    """
 
     recipients: int
     accepted: int = 0
@@ -31,6 +36,8 @@ class Standing:
     pending: int = 0
     given_up: int = 0
     cancelled: int = 0
+    proven: int = 0
+    presumed: int = 0
 
     @property
     def accounted(self) -> int:
@@ -51,8 +58,10 @@ class Standing:
 
     def line(self) -> str:
         """Account for every recipient in one line, as operators read it."""
-        parts = [f"{self.accepted:,} accepted", f"{self.skipped:,} skipped", f"{self.rejected:,} rejected"]
-        parts.append(f"{self.unknown:,} unknown")
+        how = ((self.proven, "proven by event"), (self.presumed, "taken for accepted"))
+        known_by = ", ".join(f"{count:,} of them {word}" for count, word in how if count)
+        parts = [f"{self.accepted:,} accepted by SendGrid" + (f" ({known_by})" if known_by else "")]
+        parts += [f"{self.skipped:,} skipped", f"{self.rejected:,} rejected", f"{self.unknown:,} unknown"]
         parts += [
             f"{count:,} {word}"
             for word, count in (("pending", self.pending), ("given up", self.given_up), ("cancelled", self.cancelled))
@@ -61,18 +70,26 @@ class Standing:
         return f"{self.recipients:,} recipients = {' + '.join(parts)}"
 
 
-def standing(recipients: int, deliveries: Mapping[tuple[BatchState | None, Difference | None], int]) -> Standing:
+def standing(
+    recipients: int,
+    deliveries: Mapping[tuple[BatchState | None, Difference | None], int],
+    *,
+    proven: int = 0,
+    presumed: int = 0,
+) -> Standing:
     """Sort counted deliveries into the classes.
 
     Args:
         recipients: How many were frozen.
         deliveries: How many deliveries there are by the state of their batch (none yet: ``None``) and their difference.
+        proven: How many of the accepted no answer spoke of, but a proof.
+        presumed: How many of the accepted neither answer nor proof spoke of.
     """
     counts: dict[str, int] = {}
     for (state, difference), count in deliveries.items():
         name = class_of(state, difference)
         counts[name] = counts.get(name, 0) + count
-    return Standing(recipients, **counts)
+    return Standing(recipients, proven=proven, presumed=presumed, **counts)
 
 
 def class_of(state: BatchState | None, difference: Difference | None) -> str:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, or_, update
+from sqlalchemy import Row, update
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from newsletter.delivery.audience import on_allow_list
 from newsletter.delivery.dividing import move_to_new_batch
+from newsletter.delivery.doubts import carry_over, follows_its_batch, in_doubt
 from newsletter.delivery.lifecycle import Difference
 from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
 from newsletter.delivery.variants import substitutions_of
@@ -90,8 +91,7 @@ def _variants(session: Session, mailing_id: int) -> dict[int, int]:
 
 
 def _rows(session: Session, batch: Batch, letterhead: Letterhead, now: datetime) -> Sequence[Row[Any]]:
-    follows_batch = or_(col(Delivery.difference).is_(None), col(Delivery.difference) == Difference.moved)
-    mine = (col(Delivery.mailing_id) == batch.mailing_id) & (col(Delivery.batch_id) == batch.id) & follows_batch
+    mine = (col(Delivery.mailing_id) == batch.mailing_id) & (col(Delivery.batch_id) == batch.id) & follows_its_batch()
     theirs = select_columns(col(Delivery.subscription_id)).where(mine)
     # Who leaves at this very moment waits until `submitting` is committed, or is seen to have left; never in between.
     session.execute(
@@ -117,10 +117,15 @@ def _reason_to_skip(row: Row[Any], variant_of_plan: dict[int, int]) -> str | Non
 
 
 def mark(session: Session, delivery_ids: Iterable[int], difference: Difference, reason: str) -> None:
-    """Set deliveries apart from their batch: they did not reach their readers, for this reason."""
-    mine = col(Delivery.id).in_(list(delivery_ids))
-    values = {"difference": difference, "reason": reason, "may_have_reached": False}
-    session.execute(update(Delivery).where(mine).values(**values))
+    """Set deliveries apart from their batch: its next request is not for them, for this reason.
+
+    Who was in an earlier request of unknown outcome may have been reached by that; who is proven to have been stays so.
+    """
+    ids = list(delivery_ids)
+    carry_over(session, ids)
+    mine = col(Delivery.id).in_(ids) & follows_its_batch()
+    values = {"difference": difference, "reason": reason, "may_have_reached": in_doubt()}
+    session.execute(update(Delivery).where(mine).values(**values), execution_options={"synchronize_session": False})
 
 
 def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Letterhead, attempt: str) -> Message:

@@ -69,6 +69,7 @@ def create_app(settings: EmulatorSettings) -> FastAPI:
     app.state.poster = Poster(app.state.feed, SigningKey(settings.data_dir), clock, oddities)
     if settings.webhook:
         app.state.feed.keep_setting("webhook", {"enabled": True, "url": settings.webhook})
+    app.state.activity_pace = account.Pace()
     app.state.pages = inbox.load_pages(settings.templates_dir)
     #: Open connections by their peer; ``serving`` fills it.
     app.state.connections = {}

@@ -65,11 +65,11 @@ def set_oddities(request: Request, told: dict[str, Any]) -> dict[str, Any]:
 
 @router.post("/account")
 def set_account(request: Request, told: dict[str, Any]) -> dict[str, Any]:
-    """Say what the account is like: its ``scopes``, ``credits``, ``domains``."""
+    """Say what the account is like: its ``scopes``, ``credits``, ``domains``; whether it has ``activity``."""
     feed: Feed = request.app.state.feed
     for name, value in told.items():
-        if name not in {"scopes", "credits", "domains"}:
-            raise EmulatorError(f"an account has no {name}: it has scopes, credits, domains")
+        if name not in {"scopes", "credits", "domains", "activity"}:
+            raise EmulatorError(f"an account has no {name}: it has scopes, credits, domains, activity")
         feed.keep_setting(name, value)
     return told
 

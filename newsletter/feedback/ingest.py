@@ -17,6 +17,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlmodel import Session, col, select
 
 from newsletter.database import Database
+from newsletter.delivery.hearing import hear
 from newsletter.delivery.settlement import prove
 from newsletter.errors import NotFound
 from newsletter.feedback.applying import Scene, bring_level
@@ -53,6 +54,8 @@ class Applied:
     news: int
     problems: int
     consequences: int
+    #: How many named a request of a mailing of ours.
+    of_requests: int = 0
 
 
 def apply_next(database: Database, scene: Scene) -> bool:
@@ -138,13 +141,17 @@ def _apply_some(session: Session, call: EventCall, scene: Scene) -> None:
     call.problems += applied.problems
     call.applied_at = scene.now if call.cursor >= len(entries) else None
     session.add(call)
+    if call.applied_at:
+        # Only now: what proves a request may stand at a call's end.
+        hear(session, applied.of_requests, at=call.received_at)
 
 
 def apply_events(session: Session, events: Sequence[FeedbackEvent], scene: Scene, *, received_at: datetime) -> Applied:
     """Record events and bring their consequences level; the same events again change nothing."""
     matches = match(session, events, hasher=scene.hasher, received_at=received_at)
     meant = classified(matches)
-    prove(session, {one.event.attempt for one in matches if one.delivery_id is not None}, now=scene.now)
+    of_requests = [one.event.attempt for one in matches if one.delivery_id is not None and one.event.attempt]
+    prove(session, set(of_requests), now=scene.now)
     prove_notices(session, {one.notice_id for one in matches if one.notice_id is not None}, now=scene.now)
     news = record_outcomes(session, meant)
     record_clicks(session, matches)
@@ -157,7 +164,9 @@ def apply_events(session: Session, events: Sequence[FeedbackEvent], scene: Scene
     }
     touched |= addresses_to_decide(session, new_events, reached)
     changed = bring_level(session, touched, scene)
-    return Applied(len(events), news + len(new_events), sum(_is_problem(one) for one in meant), changed)
+    return Applied(
+        len(events), news + len(new_events), sum(_is_problem(one) for one in meant), changed, len(of_requests)
+    )
 
 
 def _bounced_in(matches: Sequence[Matched]) -> set[tuple[int, str]]:

@@ -17,13 +17,18 @@ from newsletter.database import is_reachable
 from newsletter.delivery.audience import FreezeTerms, freeze
 from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
+from newsletter.delivery.evidence import all_evidence
+from newsletter.delivery.hearing import purge_hearing
 from newsletter.delivery.lifecycle import MailingState
+from newsletter.delivery.looking_up import look_up_next
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
+from newsletter.delivery.settlement import Settled, settle_due
 from newsletter.feedback.ingest import purge as purge_event_calls
 from newsletter.feedback.protection import protect
 from newsletter.feedback.undoing import begin_probes
 from newsletter.notices.dispatch import tidy
 from newsletter.plan_calls import purge_calls
+from newsletter.providers.sendgrid_activity import LookedUp
 from newsletter.worker.plan_days import end_what_is_over, tell_who_ends_soon
 from subscribers.actors import CLOCK
 from subscribers.lapsing import lapse
@@ -35,6 +40,10 @@ log = structlog.get_logger(__name__)
 TIDY_SECONDS = 60.0
 #: Seconds between two looks at what comes back of a mailing that runs.
 PROTECT_SECONDS = 5.0
+#: Seconds between two looks at requests of unknown outcome; the quiet time before one is settled is hours.
+SETTLE_SECONDS = 5.0
+#: Seconds between two looks at what the provider's record could be asked; ``looking_up`` keeps its limit.
+LOOK_UP_SECONDS = 5.0
 #: Off the full hour, when every other cron job of the world asks (SendGrid's own advice for sending).
 HEARTBEAT_TIMEOUT = 10.0
 NIGHTLY = {"hour": 19, "minute": 23}
@@ -52,6 +61,8 @@ class Clock:
     pull_lists: Callable[[], object] | None = None
     #: Fetched while the clock ticks and the store answers, so that somebody notices when neither does.
     heartbeat_url: str = ""
+    #: Asks the provider's record of messages about an attempt.
+    ask_record: Callable[[str], LookedUp] | None = None
 
     def start(self) -> BackgroundScheduler:
         """Start ticking in threads of APScheduler's; the caller shuts the scheduler down."""
@@ -64,6 +75,8 @@ class Clock:
             self.tell_who_ends_soon: TIDY_SECONDS,
             self.forget: TIDY_SECONDS,
             self.begin_probes: TIDY_SECONDS,
+            self.settle: SETTLE_SECONDS,
+            self.look_up: LOOK_UP_SECONDS,
             self.beat: TIDY_SECONDS,
         }
         for job, seconds in jobs.items():
@@ -121,11 +134,30 @@ class Clock:
         if told := tell_who_ends_soon(self.desk.database, live=self.desk.claimant.live, now=self.desk.clock()):
             log.info("renewal notices ordered", readers=told)
 
+    def settle(self) -> None:
+        """Do what the policies say with requests whose outcome stayed unknown, once their quiet time is over."""
+        live = self.desk.claimant.live
+        with self.desk.database.reading() as session:
+            # Only looks, so that nobody waits for a writer that has nothing to do.
+            if not any(one.is_quiet for one in all_evidence(session, live=live)):
+                return
+        with self.desk.database.writing() as session:
+            settled = settle_due(session, live=live, now=self.desk.clock())
+        if settled != Settled():
+            log.info("unknown outcomes settled by policy", **vars(settled))
+            self.wake()
+
+    def look_up(self) -> None:
+        """Ask the provider's own record about a request whose outcome nobody knows."""
+        if self.ask_record is not None:
+            look_up_next(self.desk.database, self.ask_record, live=self.desk.claimant.live, clock=self.desk.clock)
+
     def forget(self) -> None:
         """End what waited for its confirmation too long, a thousand a transaction, and forget calls of long ago."""
         with self.desk.database.writing() as session:
             purge_calls(session, now=self.desk.clock())
             purge_event_calls(session, now=self.desk.clock())
+            purge_hearing(session, now=self.desk.clock())
         ended = 1
         while ended:
             with self.desk.database.writing() as session:

@@ -5,7 +5,7 @@ from alembic import op
 
 
 revision = "0016"
-down_revision = "0011"
+down_revision = "0015"
 
 _NAME = "ck_alert_kind"
 _BEFORE = (

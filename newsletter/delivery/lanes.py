@@ -105,6 +105,10 @@ def superseded_in(session: Session, mailing_id: int) -> int:
     return session.exec(found).one()
 
 
+#: How the reason of a mailing begins that is held since nothing is left but held lanes.
+LANES_HELD = "held: "
+
+
 def held_in_words(mailing_id: int, lanes: Sequence[LaneView]) -> str:
     """Say which lanes are held, why, and what lets them go on."""
     held = [one for one in lanes if one.held_at]
@@ -112,7 +116,7 @@ def held_in_words(mailing_id: int, lanes: Sequence[LaneView]) -> str:
     grouped = ((", ".join(one.lane for one in held if one.held_for == reason), reason) for reason in why)
     causes = "; ".join(f"{names}: {reason}" for names, reason in grouped)
     waiting = sum(one.waiting for one in held)
-    return f"held: {causes}; {waiting:,} recipients wait: `newsletter mailing release {mailing_id}`"
+    return f"{LANES_HELD}{causes}; {waiting:,} recipients wait: `newsletter mailing release {mailing_id}`"
 
 
 def hold_lane(session: Session, mailing_id: int, lane: str, found: Excess, *, now: datetime) -> bool:

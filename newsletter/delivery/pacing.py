@@ -176,6 +176,20 @@ def is_over_the_bar(found: Excess | None, seen: float) -> bool:
     return found is not None and found.times > max(1.0, WORSE * seen)
 
 
+def judge_first_wave(counts: Counts, policy: Policy, seen: float) -> Excess | None:
+    """Tell why the rest of a lane must not follow its first wave, or nothing where it may.
+
+    Args:
+        counts: What came back of the first wave.
+        policy: The limits.
+        seen: The excess that a person has let pass.
+    """
+    # Where nothing was accepted there is nothing to look at: a person must.
+    nothing = None if counts.accepted else Excess(WORSE, "nothing of it was accepted")
+    found = nothing or excess(counts, policy)
+    return Excess(found.times, f"first wave: {found.words}") if found and is_over_the_bar(found, seen) else None
+
+
 @dataclass(frozen=True)
 class Judgement:
     """Which lanes are held, each with what was found; ``of_all`` where the mailing as a whole is the reason."""

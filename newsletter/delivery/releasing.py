@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlmodel import Session, col
 
-from newsletter.delivery.lanes import LaneView, lanes_of
+from newsletter.delivery.lanes import LANES_HELD, LaneView, lanes_of
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import find_mailing, move
 from newsletter.delivery.models import Lane
@@ -48,6 +48,6 @@ def release(
     session.expire_all()
     mailing = find_mailing(session, mailing_id)
     # Where it was held for something else as well (SendGrid away, before its time), that is still to be decided.
-    if mailing.state is MailingState.held and mailing.state_reason.startswith("held: "):
+    if mailing.state is MailingState.held and mailing.state_reason.startswith(LANES_HELD):
         move(session, mailing_id, MailingState.running, now=now)
     return held

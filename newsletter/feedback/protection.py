@@ -16,7 +16,7 @@ from newsletter.delivery.lanes import hold_lane, open_wave
 from newsletter.delivery.lifecycle import AT_WORK, MailingState
 from newsletter.delivery.mailings import conclude
 from newsletter.delivery.models import WAITS, Batch, Lane, Mailing
-from newsletter.delivery.pacing import Counts, Excess, Wave, excess, is_over_the_bar, judge
+from newsletter.delivery.pacing import Counts, Excess, Wave, judge, judge_first_wave
 from newsletter.delivery.policies import policy_of
 from newsletter.delivery.policy import Policy
 from newsletter.feedback.models import FeedbackEventRow
@@ -114,10 +114,10 @@ def _look_after_first_wave(  # noqa: PLR0913, PLR0917 - which lanes, judged by w
         if lane.wave_at is None:
             _begin_to_look(session, lane, now)
         elif now - lane.wave_at >= policy.look:
-            found = excess(counts.get(lane.lane, Counts()), policy)
-            if found is None or not is_over_the_bar(found, _seen(lane)):
+            found = judge_first_wave(counts.get(lane.lane, Counts()), policy, _seen(lane))
+            if found is None:
                 open_wave(session, mailing.id, lane.lane)
-            elif hold_lane(session, mailing.id, lane.lane, Excess(found.times, f"first wave: {found.words}"), now=now):
+            elif hold_lane(session, mailing.id, lane.lane, found, now=now):
                 held[lane.lane] = found
     _tell_each(session, mailing, held, counts, now)
     return held

@@ -40,6 +40,16 @@ def at(domain, count):
     return [one.replace("example.com", domain) for one in addresses(count)]
 
 
+def claimed_at_once(world, workers):
+    claims = []
+    threads = [Thread(target=lambda: claims.append(claim(world))) for _ in range(workers)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    return [one for one in claims if one]
+
+
 def hold(world, mailing_id, lane):
     with world.database.writing() as session:
         assert hold_lane(session, mailing_id, lane, Excess(2.0, "too many"), now=world.clock())
@@ -95,13 +105,17 @@ def test_many_workers_together_keep_within_the_calls_in_flight(world):
     world.readers(addresses(40))
     says(world, requests_in_flight=3)
     world.having(batch_size=2).running()
-    claims = []
-    workers = [Thread(target=lambda: claims.append(claim(world))) for _ in range(8)]
-    for one in workers:
-        one.start()
-    for one in workers:
-        one.join()
-    assert len([one for one in claims if one]) == 3
+    assert len(claimed_at_once(world, 8)) == 3
+
+
+def test_many_workers_together_keep_within_the_rate(world):
+    world.readers(addresses(40))
+    says(world, recipients_per_second=4)
+    world.having(batch_size=2).running()
+    assert len(claimed_at_once(world, 8)) == 1
+    world.clock.forward(1.1)
+    # Half a second's worth has passed twice.
+    assert len(claimed_at_once(world, 8)) == 2
 
 
 def test_after_five_calls_without_an_answer_one_probe_at_a_time_is_made(world):

@@ -20,6 +20,7 @@ from newsletter.delivery.pacing import (
     excess,
     finds_away,
     judge,
+    judge_first_wave,
     next_time,
 )
 from newsletter.delivery.policy import Policy
@@ -124,6 +125,13 @@ def test_one_bad_provider_is_held_alone():
     assert list(judged.lanes) == ["qq"]
     assert judged.of_all is None
     assert judged.lanes["qq"].words == "90 of 1,000 mails were blocked for our reasons (9.00%; the limit is 5.00%)"
+
+
+def test_a_first_wave_of_which_nothing_was_accepted_is_for_a_person_to_look_at():
+    found = judge_first_wave(Counts(), LIMITS, 0.0)
+    assert found
+    assert judge_first_wave(Counts(), LIMITS, found.times) is None
+    assert judge_first_wave(Counts(100), LIMITS, 0.0) is None
 
 
 def test_where_the_whole_mailing_passes_a_limit_every_lane_is_held():

@@ -192,7 +192,8 @@ def _partition_page(database: Database, mailing_id: int, size: int, now: datetim
     for planned in partition(page, size, last_page=len(page) < PAGE):
         variant = variants.get(planned.plan_id) or next(iter(variants.values()))
         with database.writing() as session:
-            _store_batch(session, mailing_id, variant, planned, now)
+            if not _store_batch(session, mailing_id, variant, planned, now):
+                return False
     return bool(page)
 
 
@@ -213,7 +214,10 @@ def _variant_of_plan(session: Session, mailing_id: int) -> dict[int, int]:
     return dict(session.exec(found).all())
 
 
-def _store_batch(session: Session, mailing_id: int, variant_id: int, planned: PlannedBatch, now: datetime) -> None:
+def _store_batch(session: Session, mailing_id: int, variant_id: int, planned: PlannedBatch, now: datetime) -> bool:
+    """Store a batch with its deliveries; tell whether it was, since the freeze may be paused or cancelled meanwhile."""
+    if session.get_one(Mailing, mailing_id, with_for_update={"read": True}).state is not MailingState.freezing:
+        return False
     insert_missing(session, Lane, [{"mailing_id": mailing_id, "lane": planned.lane, "wave": 0}])
     batch = Batch(
         mailing_id=mailing_id, variant_id=variant_id, lane=planned.lane, state=BatchState.ready, created_at=now
@@ -225,6 +229,7 @@ def _store_batch(session: Session, mailing_id: int, variant_id: int, planned: Pl
     if taken != len(planned.delivery_ids):
         # Another process partitions the same mailing; what it did stands, and this transaction is undone.
         raise NewsletterError(f"mailing {mailing_id} is being frozen by another process")
+    return True
 
 
 def _let_run(session: Session, mailing_id: int, now: datetime) -> None:

@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
 import structlog
-from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col
 
@@ -35,6 +34,7 @@ from newsletter.delivery.lifecycle import (
 )
 from newsletter.delivery.mailings import conclude, move
 from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
+from newsletter.delivery.reach import set_free
 from newsletter.delivery.requests import Letterhead, build_message, last_look, mark, move_to_new_batch
 from newsletter.errors import NewsletterError
 from newsletter.providers.base import CallEnd, Message, Provider
@@ -114,7 +114,7 @@ def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> _Submis
     if batch.state is not BatchState.claimed or batch.attempt != claim.number:
         return None
     if session.get_one(Mailing, batch.mailing_id, with_for_update={"read": True}).state is not MailingState.running:
-        # Halted or paused since the claim: the batch waits with the others.
+        # Halted, paused or cancelled since the claim: the batch waits with the others, or is taken back with them.
         move_batch(session, claim, BatchState.ready, lease_until=None)
         return None
     look = last_look(session, batch, desk.letterhead, now=now)
@@ -141,7 +141,7 @@ def _record(session: Session, claim: Claim, submission: _Submission, end: CallEn
     if meaning.divides:
         _divide(session, batch, submission, end, now)
     if meaning.state is BatchState.rejected:
-        _nobody_was_reached(session, submission)
+        set_free(session, batch, col(Delivery.id).in_(submission.delivery_ids))
     if meaning.halts:
         move(session, batch.mailing_id, MailingState.halted, now=now, reason=f"{_in_words(end)}: {end.detail}")
     conclude(session, batch.mailing_id, now=now)
@@ -179,13 +179,8 @@ def _divide(session: Session, batch: Batch, submission: _Submission, end: CallEn
         if one.index < len(submission.delivery_ids)
     }
     for delivery_id, reason in named.items():
-        mark(session, [delivery_id], Difference.rejected, reason)
+        mark(session, batch, [delivery_id], Difference.rejected, reason)
     rest = tuple(delivery_id for delivery_id in submission.delivery_ids if delivery_id not in named)
     for part in (rest,) if named else halves(rest):
         if part:
             move_to_new_batch(session, batch, part, now=now)
-
-
-def _nobody_was_reached(session: Session, submission: _Submission) -> None:
-    refused = col(Delivery.id).in_(submission.delivery_ids)
-    session.execute(update(Delivery).where(refused).values(may_have_reached=False))

@@ -96,6 +96,7 @@ BATCH_COMES_FROM: Mapping[BatchState, frozenset[BatchState]] = {
             BatchState.ready,
             BatchState.claimed,
             BatchState.retry_wait,
+            BatchState.cancelled,
         }
     ),
     BatchState.retry_wait: frozenset({BatchState.submitting}),

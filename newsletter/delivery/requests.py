@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from newsletter.delivery.audience import on_allow_list
 from newsletter.delivery.lifecycle import BatchState, Difference
 from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
+from newsletter.delivery.reach import set_free
 from newsletter.delivery.variants import substitutions_of
 from newsletter.list_headers import list_id, way_out
 from newsletter.providers.base import Message, Recipient
@@ -77,7 +78,7 @@ def last_look(session: Session, batch: Batch, letterhead: Letterhead, *, now: da
         else:
             stays.append(row)
     for reason, ids in skips.items():
-        mark(session, ids, Difference.skipped, reason)
+        mark(session, batch, ids, Difference.skipped, reason)
     for variant_id, ids in moves.items():
         move_to_new_batch(session, batch, ids, now=now, variant_id=variant_id, difference=Difference.moved)
     return LastLook(stays, sum(map(len, skips.values())), sum(map(len, moves.values())))
@@ -115,11 +116,11 @@ def _reason_to_skip(row: Row[Any], variant_of_plan: dict[int, int]) -> str | Non
     return None if row.plan_id in variant_of_plan else "plan"
 
 
-def mark(session: Session, delivery_ids: Iterable[int], difference: Difference, reason: str) -> None:
-    """Set deliveries apart from their batch: they did not reach their readers, for this reason."""
+def mark(session: Session, batch: Batch, delivery_ids: Iterable[int], difference: Difference, reason: str) -> None:
+    """Set deliveries apart from their batch: its last call did not reach their readers, for this reason."""
     mine = col(Delivery.id).in_(list(delivery_ids))
-    values = {"difference": difference, "reason": reason, "may_have_reached": False}
-    session.execute(update(Delivery).where(mine).values(**values))
+    session.execute(update(Delivery).where(mine).values(difference=difference, reason=reason))
+    set_free(session, batch, mine)
 
 
 def move_to_new_batch(  # noqa: PLR0913 - which rows, where to, and why they move
@@ -136,6 +137,7 @@ def move_to_new_batch(  # noqa: PLR0913 - which rows, where to, and why they mov
         mailing_id=parent.mailing_id,
         variant_id=variant_id or parent.variant_id,
         parent_id=parent.id,
+        parent_attempt=parent.attempt,
         lane=parent.lane,
         state=BatchState.ready,
         created_at=now,

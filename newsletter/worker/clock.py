@@ -17,6 +17,7 @@ from newsletter.database import is_reachable
 from newsletter.delivery.audience import FreezeTerms, freeze
 from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
+from newsletter.delivery.life import unwind_next, unwinding
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
 from newsletter.feedback.ingest import purge as purge_event_calls
@@ -71,11 +72,13 @@ class Clock:
         return scheduler
 
     def tick(self) -> None:
-        """End plans that are over, begin what is due, free what dead workers held, end what is done."""
+        """End what is over, take back what was cancelled, begin what is due, free what dead workers held."""
         now = self.desk.clock()
         # First: whose plan was over yesterday must not get what begins today. Where this fails, nothing begins.
         if ended := end_what_is_over(self.desk.database, live=self.desk.claimant.live, now=now):
             log.info("plans ended", readers=ended)
+        # Before: who was freed by a cancelled mailing belongs to the one that begins now.
+        self._unwind()
         with self.desk.database.writing() as session:
             for mailing_id in hold_the_other_side(session, live=self.desk.claimant.live, now=now):
                 log.warning("mailing held: it was meant for the other side of NOT LIVE", mailing=mailing_id)
@@ -91,6 +94,16 @@ class Clock:
         if freed:
             log.info("batches freed from a dead worker", batches=freed)
         self.wake()
+
+    def _unwind(self) -> None:
+        """Take back what cancelled mailings have left: after a crash, or after the last of their calls has ended."""
+        with self.desk.database.reading() as session:
+            cancelled = unwinding(session, live=self.desk.claimant.live)
+        for mailing_id in cancelled:
+            more = True
+            while more:
+                with self.desk.database.writing() as session:
+                    more = unwind_next(session, mailing_id, now=self.desk.clock())
 
     def freeze_begun(self) -> None:
         """Freeze every mailing that has begun; also one whose freeze was cut short by a crash."""

@@ -76,6 +76,24 @@ def standing_of(session: Session, mailing: Mailing) -> Standing:
     return standing(mailing.recipients, rows)
 
 
+#: Why a batch stands as accepted that was unknown before; ``settlement`` writes it.
+PROVEN = "proven by an event"
+
+
+def proven_count(session: Session, mailing_id: int) -> int:
+    """Count the recipients whose request was unknown until a signed event proved it accepted."""
+    proven = (col(Batch.state) == BatchState.accepted) & (col(Batch.state_reason) == PROVEN)
+    apart = (Difference.skipped, Difference.rejected)
+    counted = (
+        select(func.count())
+        .select_from(Delivery)
+        .join(Batch, col(Batch.id) == col(Delivery.batch_id))
+        .where(Delivery.mailing_id == mailing_id, proven)
+        .where(or_(col(Delivery.difference).is_(None), col(Delivery.difference).not_in(apart)))
+    )
+    return session.exec(counted).one()
+
+
 def batch_states(session: Session, mailing_id: int) -> dict[BatchState, int]:
     """Count a mailing's batches by state."""
     counted = select(Batch.state, func.count()).where(Batch.mailing_id == mailing_id).group_by(col(Batch.state))

@@ -7,7 +7,7 @@ from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 
 from newsletter.alerts import AlertKind, NewAlert, raise_alert
-from newsletter.delivery.accounts import batch_states, standing_of
+from newsletter.delivery.accounts import batch_states, proven_count, standing_of
 from newsletter.delivery.lifecycle import MAILING_COMES_FROM, MailingState, conclusion
 from newsletter.delivery.models import Mailing
 from newsletter.errors import NotFound, Refused
@@ -67,7 +67,7 @@ def _tell(session: Session, mailing: Mailing, now: datetime) -> None:
         "mailing": str(mailing.id),
         "issue": str(mailing.issue_id),
         "reason": mailing.state_reason,
-        "line": standing_of(session, mailing).line(),
+        "line": standing_of(session, mailing).line(proven_count(session, mailing.id)),
     }
     about = f"mailing {mailing.id}"
     alert = NewAlert(_TOLD[mailing.state], about, mailing.publication_id, mailing.live, facts)

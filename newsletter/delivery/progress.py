@@ -49,9 +49,18 @@ class Standing:
         """Which share of the recipients is no longer pending, from 0 to 1."""
         return 1.0 if not self.recipients else 1 - self.pending / self.recipients
 
-    def line(self) -> str:
-        """Account for every recipient in one line, as operators read it."""
-        parts = [f"{self.accepted:,} accepted", f"{self.skipped:,} skipped", f"{self.rejected:,} rejected"]
+    def line(self, proven: int = 0) -> str:
+        """Account for every recipient in one line, as operators read it.
+
+        Args:
+            proven: How many of the accepted were unknown until a signed event proved them.
+        """
+        by_event = f" ({proven:,} of them proven by event)" if proven else ""
+        parts = [
+            f"{self.accepted:,} accepted by SendGrid{by_event}",
+            f"{self.skipped:,} skipped",
+            f"{self.rejected:,} rejected",
+        ]
         parts.append(f"{self.unknown:,} unknown")
         parts += [
             f"{count:,} {word}"

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from newsletter.delivery.accounts import PROVEN
 from newsletter.delivery.claims import Claim, move_batch
 from newsletter.delivery.lifecycle import BatchState
 from newsletter.delivery.mailings import conclude
@@ -29,7 +30,7 @@ def prove(session: Session, attempts: Collection[str], *, now: datetime) -> int:
     proven = [
         mailing_id
         for batch_id, number, mailing_id in session.exec(found).all()
-        if move_batch(session, Claim(batch_id, number), BatchState.accepted, state_reason="proven by an event")
+        if move_batch(session, Claim(batch_id, number), BatchState.accepted, state_reason=PROVEN)
     ]
     for mailing_id in sorted(set(proven)):
         conclude(session, mailing_id, now=now)

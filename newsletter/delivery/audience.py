@@ -44,11 +44,19 @@ class FreezeTerms:
     batch_size: int
 
 
-def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Callable[[], datetime]) -> None:
+def freeze(
+    database: Database,
+    mailing_id: int,
+    terms: FreezeTerms,
+    *,
+    clock: Callable[[], datetime],
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> None:
     """Freeze a mailing that has begun, and let it run. Safe to call again after a crash, and from several processes.
 
     A mailing that cannot be rendered, whose audience names what is there no more, or whose account does not balance, is
-    halted with the reason.
+    halted with the reason. Where the process is stopping it ends after the chunk under way, and is gone on with at the
+    next start.
     """
     try:
         _store_variants(database, mailing_id, terms.workshop)
@@ -58,10 +66,12 @@ def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Ca
         with database.writing() as session:
             move(session, mailing_id, MailingState.halted, now=clock(), reason=str(error))
         return
-    while _freeze_chunk(database, mailing_id, terms, clock()):
+    while not is_stopping() and _freeze_chunk(database, mailing_id, terms, clock()):
         pass
-    while _partition_page(database, mailing_id, terms.batch_size, clock()):
+    while not is_stopping() and _partition_page(database, mailing_id, terms.batch_size, clock()):
         pass
+    if is_stopping():
+        return
     with database.writing() as session:
         _let_run(session, mailing_id, clock())
 

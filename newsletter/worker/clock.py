@@ -4,9 +4,10 @@ It stores nothing and guarantees nothing: a mailing begins by a compare-and-swap
 clocks on any number of machines may tick (DESIGN §4.1).
 """
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import requests
@@ -50,6 +51,7 @@ class Clock:
     pull_lists: Callable[[], object] | None = None
     #: Fetched while the clock ticks and the store answers, so that somebody notices when neither does.
     heartbeat_url: str = ""
+    _stopping: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> BackgroundScheduler:
         """Start ticking in threads of APScheduler's; the caller shuts the scheduler down."""
@@ -70,6 +72,10 @@ class Clock:
             scheduler.add_job(self.pull_lists, "cron", **NIGHTLY, misfire_grace_time=None, coalesce=True)
         scheduler.start()
         return scheduler
+
+    def begin_no_more(self) -> None:
+        """End long work after the piece under way; it is gone on with at the next start."""
+        self._stopping.set()
 
     def tick(self) -> None:
         """End what is over, take back what was cancelled, begin what is due, free what dead workers held."""
@@ -101,7 +107,7 @@ class Clock:
             cancelled = unwinding(session, live=self.desk.claimant.live)
         for mailing_id in cancelled:
             more = True
-            while more:
+            while more and not self._stopping.is_set():
                 with self.desk.database.writing() as session:
                     more = unwind_next(session, mailing_id, now=self.desk.clock())
 
@@ -111,11 +117,15 @@ class Clock:
             begun = mailings_in(session, MailingState.freezing)
         for mailing_id in begun:
             try:
-                freeze(self.desk.database, mailing_id, self.terms, clock=self.desk.clock)
+                self._freeze(mailing_id)
             except Exception:
                 # It goes on at the next tick, where it was; the mailings behind it must not wait for it.
                 log.exception("the freeze was cut short", mailing=mailing_id)
             self.wake()
+
+    def _freeze(self, mailing_id: int) -> None:
+        desk, is_stopping = self.desk, self._stopping.is_set
+        freeze(desk.database, mailing_id, self.terms, clock=desk.clock, is_stopping=is_stopping)
 
     def tell_who_ends_soon(self) -> None:
         """Have readers told whose plan ends soon."""

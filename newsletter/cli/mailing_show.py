@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 from sqlmodel import Session
@@ -18,7 +17,7 @@ from newsletter.cli.console import ID, AsJSON, open_service, out, print_json
 from newsletter.cli.mailing import row_of
 from newsletter.composition import NOT_LIVE, Service
 from newsletter.delivery.accounts import BatchInTrouble
-from newsletter.delivery.briefing import Briefing, brief
+from newsletter.delivery.briefing import Briefing, brief, rate
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import find_mailing
 from newsletter.delivery.overview import Overview, overview_of
@@ -132,15 +131,15 @@ def _candidates(seen: _Seen) -> str:
     )
 
 
-def _bar(overview: Overview) -> RenderableType:
+def _bar(overview: Overview) -> Text:
     share = overview.standing.done_share
-    facts = [f"{share:.0%}"]
+    facts = [f"{int(share * 100)} %"]
     if overview.mailing.state is MailingState.running and overview.first_call_at:
-        facts.append(f"{overview.per_second:,.0f} a second")
+        facts.append(rate(overview.per_second))
         facts.append(f"{overview.in_flight:,} calls under way")
-    line = Table.grid(padding=(0, 1))
-    line.add_row(ProgressBar(total=1.0, completed=share, width=_BAR), Text(" · ".join(facts)))
-    return line
+    # Rounded down: what is full is over.
+    full = int(share * _BAR)
+    return Text(f"{'█' * full}{'░' * (_BAR - full)}  {' · '.join(facts)}")
 
 
 def _standings(title: str, standings: Mapping[str, Standing], held: Mapping[str, str]) -> Table:

@@ -45,6 +45,11 @@ def in_words(duration: timedelta) -> str:
     return " ".join(parts[:2]) or "a moment"
 
 
+def rate(per_second: float) -> str:
+    """Write a pace: recipients a second, of a slow one those a minute."""
+    return f"{per_second:,.0f} a second" if per_second >= 2 or not per_second else f"{per_second * 60:,.0f} a minute"  # noqa: PLR2004
+
+
 @dataclass(frozen=True)
 class _Teller:
     seen: Overview
@@ -65,7 +70,7 @@ class _Teller:
             case MailingState.paused:
                 return f"{_capital(self._reason())}: {self._waiting()}."
             case MailingState.held:
-                return f"It is held and waits for a decision: {self._reason()}."
+                return self._held()
             case MailingState.halted:
                 return f"It was stopped by an error: {self._reason()}. {_capital(self._waiting())}; none is lost."
             case MailingState.cancelled:
@@ -96,7 +101,7 @@ class _Teller:
             case MailingState.paused:
                 found = [self._step("let it go on", "resume"), self._cancel()]
             case MailingState.held:
-                found = [*self._settling(), self._step("let it go on", "resume"), self._cancel()]
+                found = [*self._settling(), *self._going_on()]
             case MailingState.halted:
                 found = [
                     Step("find what is wrong", "newsletter doctor"),
@@ -133,7 +138,16 @@ class _Teller:
             return "Its first mails leave as soon as `newsletter serve` sees it."
         left = f", {in_words(timedelta(seconds=seen.seconds_left))} left" if seen.seconds_left else ""
         done = standing.recipients - standing.pending
-        return f"Mails are leaving: {done:,} of {standing.recipients:,} done, {seen.per_second:,.0f} a second{left}."
+        return f"Mails are leaving: {done:,} of {standing.recipients:,} done, {rate(seen.per_second)}{left}."
+
+    def _held(self) -> str:
+        standing = self.seen.standing
+        if standing.unknown and not standing.pending:
+            return (
+                f"It waits for a decision: whether {standing.unknown:,} of {standing.recipients:,} recipients were "
+                "reached is unknown."
+            )
+        return f"It is held and waits for a decision: {self._reason()}."
 
     def _cancelled(self) -> str:
         by = _capital(self._reason())
@@ -147,7 +161,7 @@ class _Teller:
         took = ""
         if self.seen.first_call_at and self.seen.last_call_at:
             took = f" after {in_words(self.seen.last_call_at - self.seen.first_call_at)}"
-            took += f" ({self.seen.per_second:,.0f} a second)" if self.seen.per_second else ""
+            took += f" ({rate(self.seen.per_second)})" if self.seen.per_second else ""
         return f"It is over{took}: every recipient is accounted for."
 
     def _waiting(self) -> str:
@@ -168,6 +182,12 @@ class _Teller:
             return []
         undo = [] if self.seen.mailing.state is MailingState.scheduled else [self._step("undo it", "unschedule")]
         return [*undo, self._step("do not wait to undo it", "go")]
+
+    def _going_on(self) -> list[Step]:
+        # With nothing left to mail it would only be held again.
+        if self.seen.standing.unknown and not self.seen.standing.pending:
+            return []
+        return [self._step("let it go on", "resume"), self._cancel()]
 
     def _settling(self) -> list[Step]:
         if not self.seen.standing.unknown:

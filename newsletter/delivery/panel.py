@@ -58,7 +58,7 @@ class PanelLook(SQLModel, table=True):
 
 @dataclass(frozen=True)
 class Seat:
-    """A new address of the panel."""
+    """A new address of the panel; without a plan it reads as the default one."""
 
     address: str
     client: str
@@ -100,7 +100,7 @@ def add_to_panel(session: Session, publication: Publication, seat: Seat, *, by: 
         Refused: A mail program of this name is there already, or the name is empty.
     """
     address = parse_address(seat.address)
-    plan_named(session, publication.id, seat.plan)
+    plan = plan_named(session, publication.id, seat.plan or None)
     if not (client := " ".join(seat.client.split())):
         raise Refused('say with which mail program it is looked at, such as --client "Outlook 2019"')
     if any(one.client.casefold() == client.casefold() for one in panel_of(session, publication)):
@@ -108,7 +108,7 @@ def add_to_panel(session: Session, publication: Publication, seat: Seat, *, by: 
     row = PanelAddress(
         publication_id=publication.id,
         address=address.email,
-        plan=seat.plan,
+        plan=plan.code,
         client=client,
         added_at=now,
         added_by=str(by),

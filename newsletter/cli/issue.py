@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from newsletter.cli import panel
+from newsletter.cli import correcting, panel
 from newsletter.cli.console import (
     ID,
     AsJSON,
@@ -52,6 +52,7 @@ app = typer.Typer(help="Issues: editions of a publication, written in Markdown."
 app.add_typer(panel.app, name="panel")
 app.command("test")(panel.send_test)
 app.command("looked-right")(panel.looked_right)
+app.command()(correcting.correct)
 
 FileOrID = Annotated[str, typer.Argument(metavar="FILE|ID", help="A Markdown file, or an issue's number.")]
 SiteURL = Annotated[str | None, typer.Option("--site-url", help="Where root-relative links point, for a file.")]

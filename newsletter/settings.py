@@ -106,6 +106,12 @@ class Settings(BaseSettings):
     tick_seconds: float = Field(
         1.0, gt=0, le=60, description="Seconds between two looks of the clock for due mailings."
     )
+    stop_grace_seconds: float = Field(
+        75.0,
+        ge=0,
+        le=600,
+        description="Seconds that calls under way have to end when the service is stopped; more than the time-out.",
+    )
     lease_seconds: float = Field(
         60.0, gt=0, description="Seconds after which a claimed batch whose worker is gone is taken by another."
     )

@@ -16,6 +16,8 @@ from newsletter.cli import (
     importing,
     issue,
     mailing,
+    mailing_life,
+    mailing_show,
     notices,
     plans,
     publication,
@@ -52,6 +54,11 @@ app.command()(serving.emulator)
 publication.app.command()(snippet)
 for command in (finding.find, rights.consent, rights.export_person, rights.erase):
     readers.app.command()(command)
+mailing.app.command()(mailing_show.show)
+mailing.app.command()(mailing_life.unschedule)
+mailing.app.command()(mailing_life.pause)
+mailing.app.command()(mailing_life.cancel)
+mailing.app.command()(mailing_life.go)
 app.add_typer(publication.app, name="publication")
 app.add_typer(plans.app, name="plans")
 app.add_typer(issue.app, name="issue")

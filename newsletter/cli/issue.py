@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from newsletter.cli import correcting, panel
 from newsletter.cli.console import (
     ID,
     AsJSON,
@@ -22,12 +23,23 @@ from newsletter.cli.console import (
 from newsletter.cli.findings import show as show_findings
 from newsletter.cli.live_links import addresses_of, probe
 from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript, say_stand_in
+from newsletter.cli.panel import looks_of
 from newsletter.cli.previewing import serve_preview
 from newsletter.composition import shipped
+from newsletter.delivery.panel import in_words
 from newsletter.delivery.published import readers_of
 from newsletter.errors import BadIssue, Refused
 from newsletter.issues.models import Issue
-from newsletter.issues.shelf import Placing, add_source, find_issue, list_issues, put_back, retract, revisions_of
+from newsletter.issues.shelf import (
+    Placing,
+    add_source,
+    find_issue,
+    latest_revision,
+    list_issues,
+    put_back,
+    retract,
+    revisions_of,
+)
 from newsletter.preflight.edition import Edition, Finding, Severity, line
 from newsletter.preflight.inspection import inspect
 from newsletter.publications import publication_named
@@ -37,6 +49,10 @@ from subscribers.actors import COMMAND_LINE
 
 
 app = typer.Typer(help="Issues: editions of a publication, written in Markdown.", no_args_is_help=True)
+app.add_typer(panel.app, name="panel")
+app.command("test")(panel.send_test)
+app.command("looked-right")(panel.looked_right)
+app.command()(correcting.correct)
 
 FileOrID = Annotated[str, typer.Argument(metavar="FILE|ID", help="A Markdown file, or an issue's number.")]
 SiteURL = Annotated[str | None, typer.Option("--site-url", help="Where root-relative links point, for a file.")]
@@ -78,11 +94,14 @@ def show(issue_id: ID, as_json: AsJSON = False) -> None:
     with open_service().database.reading() as session:
         issue = find_issue(session, issue_id)
         revisions = [row.model_dump(exclude={"source"}) for row in revisions_of(session, issue_id)]
+        looks = looks_of(session, latest_revision(session, issue_id))
     if as_json:
-        print_json(_row(issue) | {"revisions": revisions})
+        print_json(_row(issue) | {"revisions": revisions, "panel": [asdict(one) | {"word": one.word} for one in looks]})
         return
     print_facts({"id": issue.id, "title": issue.title, "by": issue.created_by, "retracted_at": issue.retracted_at})
     print_rows(revisions, ("number", "created_at", "created_by", "sha256"), title="\nRevisions")
+    if looks:
+        say(f"\nTest panel, newest revision: {in_words(looks)}.")
 
 
 @app.command("retract")

@@ -16,16 +16,17 @@ from newsletter.cli.console import (
     confirm,
     meant_by,
     open_service,
-    print_facts,
     print_json,
     print_rows,
     say,
 )
-from newsletter.cli.mailing_pace import how_it_goes, pace_row, release_command
+from newsletter.cli.mailing_pace import release_command
 from newsletter.composition import NOT_LIVE, Service
-from newsletter.delivery.accounts import account_of, batches_in_trouble, resent_in
+from newsletter.delivery.accounts import account_of
+from newsletter.delivery.life import undo_until
 from newsletter.delivery.mailings import find_mailing, list_mailings, resume, too_old
 from newsletter.delivery.models import Mailing
+from newsletter.delivery.panel import Look, in_words, looks_at
 from newsletter.delivery.policies import policy_of, set_policy
 from newsletter.delivery.policy import Policy
 from newsletter.delivery.scheduling import Order, read_time, schedule
@@ -50,6 +51,9 @@ def schedule_(
     override: Annotated[
         list[str] | None, typer.Option("--override", help="A check whose blockers you take upon yourself; recorded.")
     ] = None,
+    undo_minutes: Annotated[
+        int | None, typer.Option(min=0, max=1440, help="So long it can be undone before the first mail leaves.")
+    ] = None,
     audience: Conditions = None,
     yes: Yes = False,
     as_json: AsJSON = False,
@@ -65,17 +69,37 @@ def schedule_(
         live=service.live,
         overrides=frozenset(override or ()),
         audience=meant_by(audience),
+        undo_minutes=undo_minutes,
     )
     size = _size(service, order)
     if now or again or audience:
         confirm(_question(service, order, size), yes=yes)
     with service.database.writing() as session:
         mailing = schedule(session, order, service.workshop, by=COMMAND_LINE, now=service.clock())
-        row = _row(session, mailing)
+        row = row_of(session, mailing)
+        until = _undo_until(session, mailing, service.clock())
+        looks = in_words(_looks(session, mailing))
     if as_json:
-        print_json(row | {"audience_size": asdict(size)})
-    else:
-        say(f"Mailing {mailing.id} of issue {issue} is scheduled for {row['due']}. `newsletter serve` begins it.")
+        print_json(row | {"audience_size": asdict(size), "undo_until": until})
+        return
+    say(f"Mailing {mailing.id} of issue {issue} is scheduled for {row['due']}. `newsletter serve` begins it.")
+    if until:
+        say(
+            f"No mail leaves before {until:%H:%M:%S %Z}: until then `newsletter mailing unschedule {mailing.id}` "
+            f"undoes it, and `newsletter mailing go {mailing.id}` ends the wait."
+        )
+    if looks:
+        say(f"Test panel, this revision: {looks}.")
+
+
+def _undo_until(session: Session, mailing: Mailing, now: datetime) -> datetime | None:
+    """Tell until when a mailing waits only to be undone, in its publication's time."""
+    until = undo_until(mailing, now=now)
+    return until.astimezone(zone_of(publication_by_id(session, mailing.publication_id))) if until else None
+
+
+def _looks(session: Session, mailing: Mailing) -> list[Look]:
+    return looks_at(session, publication_by_id(session, mailing.publication_id), mailing.revision_id)
 
 
 def _due(service: Service, issue_id: int, at: str | None) -> datetime:
@@ -112,52 +136,11 @@ def list_(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
     """List the mailings of a publication, newest first."""
     with open_service().database.reading() as session:
         found = list_mailings(session, publication_named(session, publication))
-        rows = [_row(session, mailing) for mailing in found]
+        rows = [row_of(session, mailing) for mailing in found]
     if as_json:
         print_json(rows)
     else:
         print_rows(rows, ("id", "issue", "state", "due", "recipients", "accepted", "unknown", "live", "reason"))
-
-
-@app.command()
-def show(mailing_id: ID, as_json: AsJSON = False) -> None:
-    """Show one mailing with the account of every candidate."""
-    with open_service().database.reading() as session:
-        mailing = find_mailing(session, mailing_id)
-        row = _row(session, mailing)
-        zone = zone_of(publication_by_id(session, mailing.publication_id))
-        trouble = [
-            vars(batch) | {"since": batch.since.astimezone(zone).isoformat(" ", "seconds")}
-            for batch in batches_in_trouble(session, mailing_id)
-        ]
-        account = account_of(session, mailing)
-        pace = pace_row(session, mailing, zone)
-        resent = resent_in(session, mailing_id)
-    if as_json:
-        print_json(row | {"batches_in_trouble": trouble, "resent": vars(resent)} | pace)
-        return
-    print_facts(
-        {name: row[name] for name in ("id", "issue", "title", "state", "reason", "due", "audience", "again", "live")}
-    )
-    for one in row["overrides"]:
-        say(f"Overridden by {row['scheduled_by']}: {one['check']} ({one['where']}): {one['message']}")
-    excluded = " + ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in account.exclusions.items())
-    recipients = f"{account.standing.recipients:,} recipients"
-    say(f"\n{account.candidates:,} candidates = " + " + ".join(filter(None, (recipients, excluded))))
-    say(account.standing.line() + ("" if account.balances else "  DOES NOT BALANCE"))
-    for line in how_it_goes(row, pace):
-        say(line)
-    if trouble:
-        print_rows(trouble, ("batch_id", "state", "recipients", "since", "detail"), title="\nRequests to look at")
-        say(
-            "Unknown means: it may have been accepted. With the evidence, and to decide: "
-            f"newsletter mailing settle {mailing_id}"
-        )
-    if resent.again:
-        say(
-            f"Mailed once more after an unknown outcome: {resent.again:,}; of them {resent.twice:,} may have received "
-            "it twice, since both requests were accepted."
-        )
 
 
 @app.command("resume")
@@ -168,7 +151,7 @@ def resume_(
         bool, typer.Option("--even-though-old", help="Its content is older than the policy lets pass, and still true.")
     ] = False,
 ) -> None:
-    """Let a halted mailing go on, once its cause is mended."""
+    """Let a paused, held or halted mailing go on, once its cause is mended."""
     service = open_service()
     with service.database.reading() as session:
         mailing = find_mailing(session, mailing_id)
@@ -232,7 +215,8 @@ def _shown(value: object) -> object:
     return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _row(session: Session, mailing: Mailing) -> dict[str, Any]:
+def row_of(session: Session, mailing: Mailing) -> dict[str, Any]:
+    """Give a mailing with its account, as listings and JSON have it."""
     account = account_of(session, mailing)
     publication = publication_by_id(session, mailing.publication_id)
     standing = {name: getattr(account.standing, name) for name in account.standing.__dataclass_fields__}

@@ -74,15 +74,10 @@ def _in(moment: datetime | None, zone: ZoneInfo) -> str | None:
     return moment.astimezone(zone).isoformat(" ", "seconds") if moment else None
 
 
-def how_it_goes(row: Mapping[str, Any], pace: Mapping[str, Any]) -> Iterator[str]:
-    """Say what a mailing waits for, a line each."""
-    if pace["provider_away_since"]:
-        yield f"SendGrid is away since {pace['provider_away_since']}; the next try is at {pace['next_try']}."
+def how_it_goes(pace: Mapping[str, Any]) -> Iterator[str]:
+    """Say which readers wait for the look after a first wave, or for another week of the warm-up, a line each."""
     for one in pace["lanes"]:
-        if one["held_at"]:
-            yield f"{one['provider']} is held since {one['held_at']}: {one['held_for']}. {one['waiting']:,} wait."
-            yield f"  To go on all the same: newsletter mailing release {row['id']} --provider {one['provider']}"
-        elif one["first_wave_ended"]:
+        if one["first_wave_ended"] and not one["held_at"]:
             yield (
                 f"{one['provider']}: the first wave was mailed at {one['first_wave_ended']}; {one['waiting']:,} follow "
                 f"{one['look_minutes']} minutes later if it did well."

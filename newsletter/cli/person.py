@@ -9,10 +9,11 @@ from sqlmodel import Session
 
 from newsletter.composition import Service
 from newsletter.delivery.history import deliveries_to, exclusions_from
+from newsletter.delivery.panel import held_of
 from newsletter.feedback.undoing import said_of
 from newsletter.outbox import notices_to
 from newsletter.publications import Publication, list_publications
-from subscribers.holdings import holdings_of
+from subscribers.holdings import Holdings, holdings_of
 
 
 def document_of(session: Session, service: Service, address: str, *, now: datetime) -> dict[str, Any]:
@@ -35,8 +36,14 @@ def document_of(session: Session, service: Service, address: str, *, now: dateti
         "deliveries": [asdict(one) for one in deliveries_to(session, ids)],
         "left_out_of_mailings": [asdict(one) for one in exclusions_from(session, ids)],
         "feedback": said_of(session, {one["subscriber_id"] for one in held.subscriptions}),
+        "test_panel": [_named(one.model_dump(), publications) for one in held_of(session, {address, *_own(held)})],
         "notices": [_named(one.model_dump(), publications) for one in notices_to(session, ids)],
     }
+
+
+def _own(held: Holdings) -> set[str]:
+    """Give the address as the person's own row has it."""
+    return {held.person["email"], held.person["address_typed"]} if held.person else set()
 
 
 def _subscription(one: Mapping[str, Any], publications: Mapping[int, Publication], service: Service) -> dict[str, Any]:

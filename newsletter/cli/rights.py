@@ -17,6 +17,7 @@ from newsletter.cli.proof import Proof, heading, lines_of, lines_of_mentions, li
 from newsletter.composition import Service
 from newsletter.database import make_private
 from newsletter.delivery.history import count_deliveries
+from newsletter.delivery.panel import forget as leave_panel
 from newsletter.emulator.record import Record
 from newsletter.errors import Refused
 from newsletter.feedback.ingest import forget_addresses
@@ -107,9 +108,10 @@ def erase(address: AddressArgument, yes: Yes = False) -> None:
         done = erase_person(session, address, hasher=service.hasher, by=COMMAND_LINE, now=now)
         cancel(session, done.subscription_ids, reason="erased", now=now)
         forget_addresses(session, words)
+        leave_panel(session, words)
     log.info("a person was erased", subscriptions=len(done.subscription_ids), ended=done.ended)
     say(_what_is_done(masked, done))
-    scrubbed = scrub(service.database, words, sorted([*PERSONAL_COLUMNS, "event_call"]))
+    scrubbed = scrub(service.database, words, sorted([*PERSONAL_COLUMNS, "event_call", "panel_address"]))
     _forget_trial_mails(service, words)
     if not scrubbed:
         raise Refused(

@@ -45,11 +45,19 @@ class FreezeTerms:
     batch_size: int
 
 
-def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Callable[[], datetime]) -> None:
+def freeze(
+    database: Database,
+    mailing_id: int,
+    terms: FreezeTerms,
+    *,
+    clock: Callable[[], datetime],
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> None:
     """Freeze a mailing that has begun, and let it run. Safe to call again after a crash, and from several processes.
 
     A mailing that cannot be rendered, whose audience names what is there no more, or whose account does not balance, is
-    halted with the reason.
+    halted with the reason. Where the process is stopping it ends after the chunk under way, and is gone on with at the
+    next start.
     """
     supersede_earlier(database, mailing_id, clock=clock)
     try:
@@ -60,12 +68,14 @@ def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Ca
         with database.writing() as session:
             move(session, mailing_id, MailingState.halted, now=clock(), reason=str(error))
         return
-    while _freeze_chunk(database, mailing_id, terms, clock()):
+    while not is_stopping() and _freeze_chunk(database, mailing_id, terms, clock()):
         pass
     with database.reading() as session:
         waves = waves_of(session, mailing_id)
-    while _partition_page(database, mailing_id, terms.batch_size, waves, clock()):
+    while not is_stopping() and _partition_page(database, mailing_id, terms.batch_size, waves, clock()):
         pass
+    if is_stopping():
+        return
     with database.writing() as session:
         _let_run(session, mailing_id, clock())
 
@@ -202,7 +212,8 @@ def _partition_page(database: Database, mailing_id: int, size: int, waves: Waves
     for planned in partition(page, size, last_page=len(page) < PAGE):
         variant = variants.get(planned.plan_id) or next(iter(variants.values()))
         with database.writing() as session:
-            _store_batch(session, mailing_id, variant, planned, now)
+            if not _store_batch(session, mailing_id, variant, planned, now):
+                return False
     return bool(page)
 
 
@@ -226,7 +237,10 @@ def _variant_of_plan(session: Session, mailing_id: int) -> dict[int, int]:
     return dict(session.exec(found).all())
 
 
-def _store_batch(session: Session, mailing_id: int, variant_id: int, planned: PlannedBatch, now: datetime) -> None:
+def _store_batch(session: Session, mailing_id: int, variant_id: int, planned: PlannedBatch, now: datetime) -> bool:
+    """Store a batch with its deliveries; tell whether it was, since the freeze may be paused or cancelled meanwhile."""
+    if session.get_one(Mailing, mailing_id, with_for_update={"read": True}).state is not MailingState.freezing:
+        return False
     insert_missing(session, Lane, [{"mailing_id": mailing_id, "lane": planned.lane, "wave": 0}])
     batch = Batch(
         mailing_id=mailing_id,
@@ -243,6 +257,7 @@ def _store_batch(session: Session, mailing_id: int, variant_id: int, planned: Pl
     if taken != len(planned.delivery_ids):
         # Another process partitions the same mailing; what it did stands, and this transaction is undone.
         raise NewsletterError(f"mailing {mailing_id} is being frozen by another process")
+    return True
 
 
 def _let_run(session: Session, mailing_id: int, now: datetime) -> None:

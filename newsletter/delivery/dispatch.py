@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
 import structlog
-from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col
 
@@ -27,7 +26,7 @@ from newsletter.delivery.batching import halves
 from newsletter.delivery.claims import Claim, Claimant, claim_next, move_batch
 from newsletter.delivery.dividing import move_to_new_batch
 from newsletter.delivery.doubt_models import Decision
-from newsletter.delivery.doubts import in_doubt
+from newsletter.delivery.doubts import set_free
 from newsletter.delivery.lifecycle import (
     CONSEQUENCES,
     BatchState,
@@ -124,7 +123,7 @@ def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> Submiss
     if batch.state is not BatchState.claimed or batch.attempt != claim.number:
         return None
     if session.get_one(Mailing, batch.mailing_id, with_for_update={"read": True}).state is not MailingState.running:
-        # Halted or paused since the claim: the batch waits with the others.
+        # Halted, paused or cancelled since the claim: the batch waits with the others, or is taken back with them.
         move_batch(session, claim, BatchState.ready, lease_until=None)
         return None
     look = last_look(session, batch, desk.letterhead, now=now)
@@ -155,7 +154,7 @@ def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd
     if meaning.divides:
         _divide(session, batch, submission, end, now)
     if meaning.state is BatchState.rejected:
-        _nobody_was_reached(session, submission)
+        set_free(session, col(Delivery.id).in_(submission.delivery_ids))
     if meaning.halts:
         _halt(session, batch.mailing_id, end, now)
     conclude(session, batch.mailing_id, now=now)
@@ -208,9 +207,3 @@ def _divide(session: Session, batch: Batch, submission: Submission, end: CallEnd
     for part in (rest,) if named else halves(rest):
         if part:
             move_to_new_batch(session, batch, part, now=now)
-
-
-def _nobody_was_reached(session: Session, submission: Submission) -> None:
-    refused = col(Delivery.id).in_(submission.delivery_ids) & ~in_doubt()
-    nobody = update(Delivery).where(refused).values(may_have_reached=False)
-    session.execute(nobody, execution_options={"synchronize_session": False})

@@ -6,7 +6,7 @@ first, and a late proof of that must find them.
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, exists, or_
+from sqlalchemy import ColumnElement, exists, or_, update
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col
 
@@ -34,6 +34,13 @@ def in_doubt() -> ColumnElement[bool]:
         col(Doubt.delivery_id) == col(Delivery.id), col(Attempt.id) == col(Doubt.attempt_id), is_open()
     )
     return or_(of_batch, of_earlier)
+
+
+def set_free(session: Session, deliveries: ColumnElement[bool]) -> None:
+    """Let a second mailing of the issue reach the readers of these deliveries, if certainly no call reached them."""
+    free = deliveries & col(Delivery.difference).is_distinct_from(Difference.proven) & ~in_doubt()
+    nobody = update(Delivery).where(free).values(may_have_reached=False)
+    session.execute(nobody, execution_options={"synchronize_session": False})
 
 
 def carry_over(session: Session, delivery_ids: Sequence[int]) -> None:

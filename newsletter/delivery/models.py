@@ -36,6 +36,22 @@ def _words(words: type[StrEnum], name: str) -> Enum:
     return Enum(words, native_enum=False, create_constraint=True, name=name, length=20)
 
 
+class Correction(SQLModel, table=True):
+    """A mistake found too late: the archive shows the mended revision with a dated note. Sent mails stay."""
+
+    __table_args__ = (Index("ix_correction_issue", "issue_id"),)
+
+    id: int = Field(default=None, primary_key=True)
+    issue_id: int = Field(sa_column=Column(Integer, ForeignKey("issue.id", name="fk_correction_issue"), nullable=False))
+    revision_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("revision.id", name="fk_correction_revision"), nullable=False)
+    )
+    #: What was wrong and is right now, in one plain line for readers.
+    note: str = Field(sa_column=Column(Text, nullable=False))
+    made_at: datetime
+    made_by: str
+
+
 class Mailing(SQLModel, table=True):
     """One mailing of one revision to an audience at a time."""
 
@@ -61,6 +77,12 @@ class Mailing(SQLModel, table=True):
     #: No call is made before: the time in which the operator can undo it.
     first_call_at: datetime | None = None
     again: bool = False
+    #: The correction that it carries to those who were sent what it mends, and the heading of that section.
+    correction_id: int | None = Field(
+        default=None,
+        sa_column=Column(Integer, ForeignKey("correction.id", name="fk_mailing_correction"), nullable=True),
+    )
+    section: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     live: bool = False
     #: The blockers of preflight that the operator overrode, each by the name of its check, with what it had found.
     overrides: list[dict[str, str]] = Field(

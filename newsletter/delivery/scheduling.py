@@ -1,7 +1,7 @@
 """Scheduling: an operator decides that an issue goes out, and when. After preflight, before the freeze."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
@@ -35,6 +35,8 @@ class Order:
     live: bool = False
     overrides: frozenset[str] = frozenset()
     audience: Filter = EVERYBODY
+    #: How long it can be undone before the first call; where nothing is said, as the publication's policy has it.
+    undo_minutes: int | None = None
 
 
 def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, now: datetime) -> Mailing:
@@ -67,7 +69,7 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
         revision_id=shelved.revision.id,
         state=MailingState.scheduled,
         due_at=order.due_at,
-        first_call_at=max(order.due_at, now + policy_of(session, publication.id).undo),
+        first_call_at=max(order.due_at, now + _undo(session, order, publication)),
         again=order.again,
         live=order.live,
         overrides=overridden,
@@ -103,6 +105,11 @@ def _overridden(  # noqa: PLR0913 - what is looked at, for whom, and when
     return [{"check": finding.check, "message": finding.message, "where": finding.where} for finding in blockers]
 
 
+def _undo(session: Session, order: Order, publication: Publication) -> timedelta:
+    said = order.undo_minutes
+    return policy_of(session, publication.id).undo if said is None else timedelta(minutes=said)
+
+
 def refuse_beside_another(session: Session, order: Order) -> None:
     """Refuse a second mailing of an issue while one is under way: it would leave out everybody who still waits.
 
@@ -113,10 +120,22 @@ def refuse_beside_another(session: Session, order: Order) -> None:
     found = select(Mailing).where(
         Mailing.issue_id == order.issue_id, col(Mailing.state).in_(under_way), col(Mailing.live).is_(order.live)
     )
+    _refuse_while_one_unwinds(session, order)
     if other := session.exec(found).first():
         stopped = other.state in {MailingState.paused, MailingState.halted}
         how = f"let it go on with `newsletter mailing resume {other.id}`" if stopped else "wait until it is over"
         raise Refused(f"mailing {other.id} of the same issue is {other.state}: {how}, then mail again")
+
+
+def _refuse_while_one_unwinds(session: Session, order: Order) -> None:
+    """Refuse while a cancelled mailing's last calls are under way: nobody knows yet whom they reach."""
+    cancelled = (col(Mailing.state) == MailingState.cancelled) & col(Mailing.ended_at).is_(None)
+    mine = (col(Mailing.issue_id) == order.issue_id) & col(Mailing.live).is_(order.live)
+    if other := session.exec(select(Mailing).where(mine, cancelled)).first():
+        raise Refused(
+            f"mailing {other.id} of the same issue was cancelled, and its last calls are not over yet: try again in a "
+            f"minute (`newsletter mailing show {other.id}`)"
+        )
 
 
 def read_time(written: str, zone: ZoneInfo, *, now: datetime) -> datetime:

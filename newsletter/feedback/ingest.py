@@ -148,7 +148,9 @@ def _apply_some(session: Session, call: EventCall, scene: Scene) -> None:
 
 def apply_events(session: Session, events: Sequence[FeedbackEvent], scene: Scene, *, received_at: datetime) -> Applied:
     """Record events and bring their consequences level; the same events again change nothing."""
-    matches = match(session, events, hasher=scene.hasher, received_at=received_at)
+    # A test mail is nobody's delivery: neither its opens nor its bounce say anything of a reader.
+    heard = [event for event in events if not event.is_of_trial]
+    matches = match(session, heard, hasher=scene.hasher, received_at=received_at)
     meant = classified(matches)
     of_requests = [one.event.attempt for one in matches if one.delivery_id is not None and one.event.attempt]
     prove(session, set(of_requests), now=scene.now)

@@ -27,6 +27,10 @@ class FeedbackKind(StrEnum):
     other = "other"
 
 
+#: How the attempt of a test mail begins: nobody's delivery, and nothing follows from what is said of it.
+TRIAL = "trial-"
+
+
 @dataclass(frozen=True)
 class FeedbackEvent:
     """One thing a provider said of one mail.
@@ -68,3 +72,8 @@ class FeedbackEvent:
     is_machine: bool = False
     tries: str = ""
     problem: str = ""
+
+    @property
+    def is_of_trial(self) -> bool:
+        """Whether it is about a test mail."""
+        return self.attempt.startswith(TRIAL)

@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from newsletter.composition import Service
 from newsletter.database import FairLock
+from newsletter.delivery.corrections import lines_of
 from newsletter.delivery.published import Published, sources_of
 from newsletter.delivery.variants import face_of, reader_plans
 from newsletter.errors import BadIssue
@@ -34,11 +35,12 @@ LONGEST_SLUG = 60
 
 @dataclass(frozen=True)
 class Entry:
-    """An issue of the archive with its article, and its page's path."""
+    """An issue of the archive with its article, its page's path, and what was corrected, in lines of plain text."""
 
     published: Published
     article: Article
     path: str
+    corrections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,12 @@ class Press:
             with self._one_at_a_time:
                 made = self._made(sources[one.revision_id], readers.face, readers.plan, readers.sign_in_url)
             if made is not None:
-                yield Entry(one, made, path_of(readers.publication, one.issue_id, made.title))
+                path = path_of(readers.publication, one.issue_id, made.title)
+                yield Entry(one, made, path, self._corrections(one, readers.publication, made.locale))
+
+    def _corrections(self, one: Published, publication: Publication, locale: str) -> tuple[str, ...]:
+        words = str(self._service.workshop.theme.words_for(locale)["correction"])
+        return lines_of(one.corrections, publication, words)
 
     def _make(self, source: str, face: Face, plan: ReaderPlan, sign_in_url: str) -> Article | None:
         try:

@@ -81,7 +81,7 @@ def _described(
         feed_guid=home,
         begun_at=publication.created_at,
     )
-    issues = published_issues(session, publication.id, live=visit.service.live)[:NEWEST]
+    issues = published_issues(session, publication.id, live=visit.service.live, now=visit.now)[:NEWEST]
     press = press_of(visit)
     for entry in press.entries(session, press.readership(session, publication), issues):
         _add(feed, entry, visit, publication)
@@ -97,8 +97,12 @@ def _add(feed: SyndicationFeed, entry: Entry, visit: Visit, publication: Publica
         # Atom's is HTML, JSON Feed's is plain text.
         description=escape(entry.article.summary),
         summary=entry.article.summary,
-        content=entry.article.body + entry.article.footer,
+        content=_corrected(entry) + entry.article.body + entry.article.footer,
         author_name=entry.article.byline or None,
         pubdate=entry.published.published_at.astimezone(UTC),
         updateddate=entry.published.revised_at.astimezone(UTC),
     )
+
+
+def _corrected(entry: Entry) -> str:
+    return "".join(f"<p><strong>{escape(line)}</strong></p>" for line in entry.corrections)

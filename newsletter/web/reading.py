@@ -4,13 +4,16 @@ The mail that a reader was sent is shown as it was, from the stored variant, so 
 now sees that one mail. The link in the mail works for a time; then the page offers to mail another.
 """
 
+import re
 from dataclasses import dataclass
+from html import escape
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from sqlmodel import Session
 
-from newsletter.delivery.models import Mailing, Variant
+from newsletter.delivery.corrections import corrections_after, lines_of
+from newsletter.delivery.models import Correction, Mailing, Variant
 from newsletter.delivery.published import is_retracted
 from newsletter.delivery.replay import variant_sent
 from newsletter.delivery.variants import substitutions_of
@@ -35,6 +38,13 @@ _MAIL_POLICY = (
 )
 
 
+_BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_NOTE_STYLE = (
+    "margin:0;padding:14px 20px;background:#fff4d6;color:#3d2f00;border-bottom:1px solid #d9b84a;"
+    "font:15px/1.6 -apple-system,'PingFang SC','Microsoft YaHei',sans-serif"
+)
+
+
 @dataclass(frozen=True)
 class _Sent:
     """What a token names, as the store has it now: a mail that was sent to somebody who is still there."""
@@ -44,6 +54,7 @@ class _Sent:
     variant: Variant
     publication: Publication
     is_retracted: bool
+    corrections: tuple[Correction, ...]
 
 
 @router.api_route("/read/{token}", methods=["GET", "HEAD"])
@@ -58,7 +69,8 @@ def read(visit: Here, token: str) -> Response:
         return _again(visit, sent, "expired", status=410)
     values = visit.service.letterhead.values(sent.reader, sent.reader.id, sent.mailing)
     headers = PAGE_HEADERS | {"Content-Security-Policy": _MAIL_POLICY}
-    return HTMLResponse(fill(sent.variant.html, values_by_tag(substitutions_of(sent.variant), values)), headers=headers)
+    mail = fill(sent.variant.html, values_by_tag(substitutions_of(sent.variant), values))
+    return HTMLResponse(_with_notes(mail, _lines(visit, sent)), headers=headers)
 
 
 @router.post("/read/{token}")
@@ -94,7 +106,24 @@ def _sent(session: Session, subscription_id: int, mailing_id: int) -> _Sent | No
         return None
     variant, mailing = found
     publication = publication_by_id(session, reader.publication_id)
-    return _Sent(reader, mailing, variant, publication, is_retracted(session, mailing.issue_id, publication.id))
+    retracted = is_retracted(session, mailing.issue_id, publication.id)
+    later = tuple(corrections_after(session, mailing.revision_id))
+    return _Sent(reader, mailing, variant, publication, retracted, later)
+
+
+def _lines(visit: Visit, sent: _Sent) -> tuple[str, ...]:
+    words = visit.service.workshop.theme.words_for(sent.publication.locale)["correction"]
+    return lines_of(sent.corrections, sent.publication, str(words))
+
+
+def _with_notes(mail: str, lines: tuple[str, ...]) -> str:
+    """Say what was corrected since above the mail, which itself stays what was sent, to the byte."""
+    if not lines:
+        return mail
+    notes = "".join(f'<p role="note" style="{_NOTE_STYLE}">{escape(line)}</p>' for line in lines)
+    body = _BODY.search(mail)
+    place = body.end() if body else 0
+    return f"{mail[:place]}{notes}{mail[place:]}"
 
 
 def _title(variant: Variant) -> str:

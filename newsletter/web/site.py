@@ -45,7 +45,7 @@ class ArchiveVisit:
 
     def issues(self) -> tuple[Published, ...]:
         """List what stands in the archive, newest first."""
-        return published_issues(self.session, self.publication.id, live=self.visit.service.live)
+        return published_issues(self.session, self.publication.id, live=self.visit.service.live, now=self.visit.now)
 
     def show(self, name: str, *, path: str, hidden: bool = False, **values: Any) -> Response:
         """Show a page of the archive.

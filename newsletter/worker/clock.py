@@ -4,9 +4,10 @@ It stores nothing and guarantees nothing: a mailing begins by a compare-and-swap
 clocks on any number of machines may tick (DESIGN §4.1).
 """
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import requests
@@ -19,6 +20,7 @@ from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
 from newsletter.delivery.evidence import all_evidence
 from newsletter.delivery.hearing import purge_hearing
+from newsletter.delivery.life import unwind_next, unwinding
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.looking_up import look_up_next
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
@@ -63,6 +65,7 @@ class Clock:
     heartbeat_url: str = ""
     #: Asks the provider's record of messages about an attempt.
     ask_record: Callable[[str], LookedUp] | None = None
+    _stopping: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> BackgroundScheduler:
         """Start ticking in threads of APScheduler's; the caller shuts the scheduler down."""
@@ -87,12 +90,18 @@ class Clock:
         scheduler.start()
         return scheduler
 
+    def begin_no_more(self) -> None:
+        """End long work after the piece under way; it is gone on with at the next start."""
+        self._stopping.set()
+
     def tick(self) -> None:
-        """End plans that are over, begin what is due, free what dead workers held, end what is done."""
+        """End what is over, take back what was cancelled, begin what is due, free what dead workers held."""
         now = self.desk.clock()
         # First: whose plan was over yesterday must not get what begins today. Where this fails, nothing begins.
         if ended := end_what_is_over(self.desk.database, live=self.desk.claimant.live, now=now):
             log.info("plans ended", readers=ended)
+        # Before: who was freed by a cancelled mailing belongs to the one that begins now.
+        self._unwind()
         with self.desk.database.writing() as session:
             for mailing_id in hold_the_other_side(session, live=self.desk.claimant.live, now=now):
                 log.warning("mailing held: it was meant for the other side of NOT LIVE", mailing=mailing_id)
@@ -109,17 +118,31 @@ class Clock:
             log.info("batches freed from a dead worker", batches=freed)
         self.wake()
 
+    def _unwind(self) -> None:
+        """Take back what cancelled mailings have left: after a crash, or after the last of their calls has ended."""
+        with self.desk.database.reading() as session:
+            cancelled = unwinding(session, live=self.desk.claimant.live)
+        for mailing_id in cancelled:
+            more = True
+            while more and not self._stopping.is_set():
+                with self.desk.database.writing() as session:
+                    more = unwind_next(session, mailing_id, now=self.desk.clock())
+
     def freeze_begun(self) -> None:
         """Freeze every mailing that has begun; also one whose freeze was cut short by a crash."""
         with self.desk.database.reading() as session:
             begun = mailings_in(session, MailingState.freezing)
         for mailing_id in begun:
             try:
-                freeze(self.desk.database, mailing_id, self.terms, clock=self.desk.clock)
+                self._freeze(mailing_id)
             except Exception:
                 # It goes on at the next tick, where it was; the mailings behind it must not wait for it.
                 log.exception("the freeze was cut short", mailing=mailing_id)
             self.wake()
+
+    def _freeze(self, mailing_id: int) -> None:
+        desk, is_stopping = self.desk, self._stopping.is_set
+        freeze(desk.database, mailing_id, self.terms, clock=desk.clock, is_stopping=is_stopping)
 
     def protect(self) -> None:
         """Hold what bounces, is blocked or complained about too much, and open what did well."""

@@ -1,6 +1,7 @@
 """The dispatch threads: each claims a batch or a notice, submits it, and looks for the next until there is none."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -49,11 +50,16 @@ class Dispatchers:
         self._stopping = True
         self.wake()
 
-    def stop(self) -> None:
-        """Begin no further call, and wait for those under way."""
+    def stop(self, *, until: float) -> int:
+        """Begin no further call, and wait for those under way; tell how many threads are still at work.
+
+        Args:
+            until: The moment on ``time.monotonic`` after which nobody waits. The threads end with the process.
+        """
         self.begin_no_more()
         for thread in self._running:
-            thread.join()
+            thread.join(max(until - time.monotonic(), 0))
+        return sum(thread.is_alive() for thread in self._running)
 
     def _run(self) -> None:
         while not self._stopping:

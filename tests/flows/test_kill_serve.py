@@ -18,6 +18,8 @@ from tests.world import World, addresses
 
 
 READERS = int(os.environ.get("KILL_READERS", "4000"))
+#: As many as there are dispatch threads.
+CALLS_AT_ONCE = 4
 KILLS = int(os.environ.get("KILLS", "5"))
 
 
@@ -75,6 +77,29 @@ def test_stopping_in_order_leaves_nothing_unknown(world, emulator, newsletter_co
     with serving(newsletter_command, tmp_path, emulator):
         wait_for_the_end(world, mailing_id)
     assert world.mailing(mailing_id).state is MailingState.finished
+    assert emulator.reached() == addresses(READERS)
+
+
+def test_a_call_that_hangs_beyond_the_grace_is_left_and_said(world, emulator, newsletter_command, tmp_path):
+    """SIGTERM while SendGrid does not answer: the process ends all the same, and nobody in it is mailed again."""
+    emulator.fault("accept-then-hang", seconds=30.0, times=None)
+    mailing_id = world.schedule(world.issue())
+    with serving(newsletter_command, tmp_path, emulator, NEWSLETTER_STOP_GRACE_SECONDS="1") as process:
+        for _ in range(300):
+            if world.states(mailing_id).get(BatchState.submitting) == CALLS_AT_ONCE:
+                break
+            time.sleep(0.1)
+        process.terminate()
+        assert process.wait(timeout=25) == 0
+    states = world.states(mailing_id)
+    assert states[BatchState.submitting] == CALLS_AT_ONCE
+    assert "stopped while calls were under way" in (tmp_path / "serve.log").read_text()
+    emulator.mend()
+    with serving(newsletter_command, tmp_path, emulator):
+        wait_for_the_end(world, mailing_id)
+    # What was left is unknown until events prove it; either way nobody is mailed again.
+    standing = world.account(mailing_id).standing
+    assert standing.accepted + standing.unknown == READERS
     assert emulator.reached() == addresses(READERS)
 
 

@@ -14,6 +14,7 @@ from newsletter import plan_calls as _plan_calls  # noqa: F401 - the same
 from newsletter.database import Database
 from newsletter.delivery import models as _delivery  # noqa: F401 - registers its tables
 from newsletter.delivery import policies as _policies  # noqa: F401 - the same
+from newsletter.delivery import slot_models as _slots  # noqa: F401 - the same
 from newsletter.delivery.models import Variant
 from newsletter.delivery.variants import substitutions_of
 from newsletter.errors import Misconfigured

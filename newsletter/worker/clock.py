@@ -17,6 +17,7 @@ from newsletter.database import is_reachable
 from newsletter.delivery.audience import FreezeTerms, freeze
 from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
+from newsletter.delivery.filling import fill, publications_with_slots
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
 from newsletter.feedback.ingest import purge as purge_event_calls
@@ -71,11 +72,12 @@ class Clock:
         return scheduler
 
     def tick(self) -> None:
-        """End plans that are over, begin what is due, free what dead workers held, end what is done."""
+        """End plans that are over, fill slots, begin what is due, free what dead workers held, end what is done."""
         now = self.desk.clock()
         # First: whose plan was over yesterday must not get what begins today. Where this fails, nothing begins.
         if ended := end_what_is_over(self.desk.database, live=self.desk.claimant.live, now=now):
             log.info("plans ended", readers=ended)
+        self.fill_slots()
         with self.desk.database.writing() as session:
             for mailing_id in hold_the_other_side(session, live=self.desk.claimant.live, now=now):
                 log.warning("mailing held: it was meant for the other side of NOT LIVE", mailing=mailing_id)
@@ -91,6 +93,23 @@ class Clock:
         if freed:
             log.info("batches freed from a dead worker", batches=freed)
         self.wake()
+
+    def fill_slots(self) -> None:
+        """Let ready issues take the slots that come, one publication after the other."""
+        with self.desk.database.reading() as session:
+            found = publications_with_slots(session)
+        for publication_id in found:
+            try:
+                self._fill(publication_id)
+            except Exception:
+                # It is tried again at the next tick; what is due already must not wait for it.
+                log.exception("the slot was not filled", publication=publication_id)
+
+    def _fill(self, publication_id: int) -> None:
+        live, now = self.desk.claimant.live, self.desk.clock()
+        with self.desk.database.writing() as session:
+            for mailing_id in fill(session, publication_id, self.terms.workshop, live=live, now=now):
+                log.info("an issue took the slot", mailing=mailing_id)
 
     def freeze_begun(self) -> None:
         """Freeze every mailing that has begun; also one whose freeze was cut short by a crash."""

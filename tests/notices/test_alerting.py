@@ -38,6 +38,7 @@ FACTS = {
     "share": "4.00%",
     "limit": "0.1%",
     "when": "Monday 09:00",
+    "do": "newsletter issue ready 3",
 }
 
 

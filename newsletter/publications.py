@@ -112,8 +112,8 @@ def _check(field: str, value: str) -> None:
         _check_page(field, value)
     if value and field == "brand_color" and not _COLOR.fullmatch(value):
         raise Refused(f"brand_color: {value!r} is no colour; write it as #b7791f")
-    if field == "time_zone" and value not in available_timezones():
-        raise Refused(f"time_zone: {value!r} is no time zone; write it as Asia/Shanghai")
+    if field == "time_zone":
+        zone_named(value)
 
 
 def _check_address(field: str, value: str) -> None:
@@ -208,6 +208,17 @@ def what_is_missing(publication: Publication) -> tuple[str, ...]:
     """Name the fields without which no mailing may begin (postal address: CAN-SPAM, 15 U.S.C. 7704)."""
     needed = ("sender", "reply_to", "site_url", "postal_address")
     return tuple(field for field in needed if not getattr(publication, field))
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """Give a time zone by its name.
+
+    Raises:
+        Refused: There is no such zone.
+    """
+    if name not in available_timezones():
+        raise Refused(f"time_zone: {name!r} is no time zone; write it as Asia/Shanghai")
+    return ZoneInfo(name)
 
 
 def zone_of(publication: Publication) -> ZoneInfo:

@@ -26,9 +26,11 @@ from newsletter.cli import (
     rights,
     serving,
     settling,
+    slots,
     suppressions,
     tags,
 )
+from newsletter.cli.approving import ready
 from newsletter.cli.console import complain
 from newsletter.cli.demo import demo
 from newsletter.cli.reports import report
@@ -52,6 +54,7 @@ app.command()(serving.init)
 app.command()(serving.serve)
 app.command()(serving.emulator)
 publication.app.command()(snippet)
+issue.app.command()(ready)
 for command in (finding.find, rights.consent, rights.export_person, rights.erase):
     readers.app.command()(command)
 mailing.app.command()(mailing_show.show)
@@ -63,6 +66,7 @@ app.add_typer(publication.app, name="publication")
 app.add_typer(plans.app, name="plans")
 app.add_typer(issue.app, name="issue")
 mailing.app.command("settle")(settling.settle_)
+app.add_typer(slots.app, name="slots")
 app.add_typer(mailing.app, name="mailing")
 readers.app.command("set-plan")(reader_plans.set_plan)
 readers.app.command("tag")(tags.tag_readers)

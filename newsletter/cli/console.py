@@ -30,6 +30,9 @@ Conditions = Annotated[
     list[str] | None,
     typer.Option(help="Only readers with this, such as plan=pro; repeatable, all hold. See docs/finding-readers.md."),
 ]
+Override = Annotated[
+    list[str] | None, typer.Option("--override", help="A check whose blockers you take upon yourself; recorded.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 

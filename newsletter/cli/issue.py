@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlmodel import Session
 
 from newsletter.cli import correcting, panel
 from newsletter.cli.console import (
@@ -26,6 +27,9 @@ from newsletter.cli.manuscript import Manuscript, read_bytes, read_manuscript, s
 from newsletter.cli.panel import looks_of
 from newsletter.cli.previewing import serve_preview
 from newsletter.composition import shipped
+from newsletter.delivery.approvals import mailings_waiting, retract
+from newsletter.delivery.binding import replan
+from newsletter.delivery.issue_states import state_of
 from newsletter.delivery.panel import in_words
 from newsletter.delivery.published import readers_of
 from newsletter.errors import BadIssue, Refused
@@ -37,7 +41,6 @@ from newsletter.issues.shelf import (
     latest_revision,
     list_issues,
     put_back,
-    retract,
     revisions_of,
 )
 from newsletter.preflight.edition import Edition, Finding, Severity, line
@@ -72,6 +75,8 @@ def add(
         found = publication_named(session, publication)
         placing = Placing(revises, separate=separate)
         shelved = add_source(session, found.id, data, placing, by=COMMAND_LINE, now=service.clock())
+        # An approval is of the revision that was looked at: what was to go out with the slot waits for another.
+        replan(session, found, now=service.clock())
     word = "is on the shelf" if shelved.is_new else "was on the shelf already"
     say(f"Issue {shelved.issue.id}, revision {shelved.revision.number}, {word}: {shelved.issue.title}")
 
@@ -79,26 +84,33 @@ def add(
 @app.command("list")
 def list_(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
     """List the issues, newest first."""
-    with open_service().database.reading() as session:
+    service = open_service()
+    with service.database.reading() as session:
         issues = list_issues(session, publication_named(session, publication).id)
-        rows = [_row(issue) | {"revisions": len(revisions_of(session, issue.id))} for issue in issues]
+        rows = [
+            _row(session, issue, live=service.live) | {"revisions": len(revisions_of(session, issue.id))}
+            for issue in issues
+        ]
     if as_json:
         print_json(rows)
     else:
-        print_rows(rows, ("id", "title", "revisions", "created_at", "retracted_at"))
+        print_rows(rows, ("id", "title", "state", "revisions", "created_at", "ready_at", "retracted_at"))
 
 
 @app.command()
 def show(issue_id: ID, as_json: AsJSON = False) -> None:
     """Show an issue with its revisions."""
-    with open_service().database.reading() as session:
+    service = open_service()
+    with service.database.reading() as session:
         issue = find_issue(session, issue_id)
+        row = _row(session, issue, live=service.live)
         revisions = [row.model_dump(exclude={"source"}) for row in revisions_of(session, issue_id)]
         looks = looks_of(session, latest_revision(session, issue_id))
     if as_json:
-        print_json(_row(issue) | {"revisions": revisions, "panel": [asdict(one) | {"word": one.word} for one in looks]})
+        print_json(row | {"revisions": revisions, "panel": [asdict(one) | {"word": one.word} for one in looks]})
         return
-    print_facts({"id": issue.id, "title": issue.title, "by": issue.created_by, "retracted_at": issue.retracted_at})
+    shown = ("id", "title", "state", "created_by", "ready_at", "ready_by", "ready_overrides", "retracted_at")
+    print_facts({name: ", ".join(row[name]) if name == "ready_overrides" else row[name] for name in shown})
     print_rows(revisions, ("number", "created_at", "created_by", "sha256"), title="\nRevisions")
     if looks:
         say(f"\nTest panel, newest revision: {in_words(looks)}.")
@@ -115,15 +127,18 @@ def retract_(
     with service.database.reading() as session:
         issue = find_issue(session, issue_id)
         readers = readers_of(session, issue_id, live=service.live)
+        waiting = mailings_waiting(session, issue_id)
     if undo:
         with service.database.writing() as session:
             is_new = put_back(session, issue_id)
         say(f"Issue {issue_id} is {'back in the archive' if is_new else 'not retracted: nothing was changed'}.")
         return
+    numbers = ", ".join(str(one.id) for one in waiting)
+    cancelled = f" Mailing {numbers}, which waits for its time, is cancelled." if waiting else ""
     confirm(
         f"Issue {issue_id} “{issue.title}” reached {readers:,} readers. Its page and the read links of its mails will "
         "say that it was retracted, and it leaves archive, search and feeds; the mails themselves stay, and a mailing "
-        "under way goes on. Retract it?",
+        f"under way goes on.{cancelled} Retract it?",
         yes=yes,
     )
     with service.database.writing() as session:
@@ -200,9 +215,11 @@ def preview(
     serve_preview(look, shipped("templates"), port)
 
 
-def _row(issue: Issue) -> dict[str, Any]:
-    names = ("id", "publication_id", "title", "created_at", "created_by", "retracted_at", "retracted_by")
-    return {name: getattr(issue, name) for name in names}
+def _row(session: Session, issue: Issue, *, live: bool) -> dict[str, Any]:
+    made = ("id", "publication_id", "title", "created_at", "created_by")
+    decided = ("ready_at", "ready_by", "ready_overrides", "retracted_at", "retracted_by")
+    values = {name: getattr(issue, name) for name in (*made, *decided)}
+    return values | {"state": state_of(session, issue, live=live)}
 
 
 def _dead_links(edition: Edition) -> list[Finding]:

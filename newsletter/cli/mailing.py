@@ -11,6 +11,7 @@ from newsletter.cli.console import (
     ID,
     AsJSON,
     Conditions,
+    Override,
     PublicationCode,
     Yes,
     confirm,
@@ -23,6 +24,7 @@ from newsletter.cli.console import (
 from newsletter.cli.mailing_pace import release_command
 from newsletter.composition import NOT_LIVE, Service
 from newsletter.delivery.accounts import account_of
+from newsletter.delivery.binding import schedule_for_next_slot
 from newsletter.delivery.life import undo_until
 from newsletter.delivery.mailings import find_mailing, list_mailings, resume, too_old
 from newsletter.delivery.models import Mailing
@@ -32,7 +34,7 @@ from newsletter.delivery.policy import Policy
 from newsletter.delivery.scheduling import Order, read_time, schedule
 from newsletter.errors import Refused
 from newsletter.issues.shelf import find_issue
-from newsletter.publications import home_of, publication_by_id, publication_named, zone_of
+from newsletter.publications import home_of, publication_by_id, publication_named, zone_named, zone_of
 from subscribers.actors import COMMAND_LINE
 from subscribers.audience import AudienceSize, audience_size
 from subscribers.matching import matches
@@ -47,10 +49,10 @@ def schedule_(
     issue: ID,
     at: Annotated[str | None, typer.Option("--at", help="Time in the publication's zone: 2026-12-01T09:00.")] = None,
     now: Annotated[bool, typer.Option("--now", help="As soon as the service sees it.")] = False,
+    next_slot: Annotated[bool, typer.Option("--next-slot", help="On the next free date of the weekly slot.")] = False,
+    zone: Annotated[str | None, typer.Option("--zone", help="Zone of --at, if not the publication's.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Also to readers who have this issue already.")] = False,
-    override: Annotated[
-        list[str] | None, typer.Option("--override", help="A check whose blockers you take upon yourself; recorded.")
-    ] = None,
+    override: Override = None,
     undo_minutes: Annotated[
         int | None, typer.Option(min=0, max=1440, help="So long it can be undone before the first mail leaves.")
     ] = None,
@@ -59,12 +61,16 @@ def schedule_(
     as_json: AsJSON = False,
 ) -> None:
     """Schedule a mailing of an issue's newest revision, to everybody or to whom the conditions name."""
-    if (at is None) == (not now):
-        raise typer.BadParameter("say when: either --at TIME or --now")
+    if sum((at is not None, now, next_slot)) != 1:
+        raise typer.BadParameter("say when: either --at TIME, --next-slot or --now")
+    if zone and at is None:
+        raise typer.BadParameter("--zone says what --at means: give both")
+    if next_slot and (again or audience):
+        raise typer.BadParameter("the weekly slot is for everybody who does not have the issue: use --at TIME")
     service = open_service()
     order = Order(
         issue,
-        _due(service, issue, at),
+        _due(service, issue, at, zone),
         again=again,
         live=service.live,
         overrides=frozenset(override or ()),
@@ -75,7 +81,7 @@ def schedule_(
     if now or again or audience:
         confirm(_question(service, order, size), yes=yes)
     with service.database.writing() as session:
-        mailing = schedule(session, order, service.workshop, by=COMMAND_LINE, now=service.clock())
+        mailing = (_for_next_slot if next_slot else _for_a_time)(session, service, order)
         row = row_of(session, mailing)
         until = _undo_until(session, mailing, service.clock())
         looks = in_words(_looks(session, mailing))
@@ -102,12 +108,28 @@ def _looks(session: Session, mailing: Mailing) -> list[Look]:
     return looks_at(session, publication_by_id(session, mailing.publication_id), mailing.revision_id)
 
 
-def _due(service: Service, issue_id: int, at: str | None) -> datetime:
+def _for_a_time(session: Session, service: Service, order: Order) -> Mailing:
+    return schedule(session, order, service.workshop, by=COMMAND_LINE, now=service.clock())
+
+
+def _for_next_slot(session: Session, service: Service, order: Order) -> Mailing:
+    return schedule_for_next_slot(
+        session,
+        order.issue_id,
+        service.workshop,
+        overrides=order.overrides,
+        live=order.live,
+        by=COMMAND_LINE,
+        now=service.clock(),
+    )
+
+
+def _due(service: Service, issue_id: int, at: str | None, zone: str | None) -> datetime:
     if at is None:
         return service.clock()
     with service.database.reading() as session:
         publication = publication_by_id(session, find_issue(session, issue_id).publication_id)
-    return read_time(at, zone_of(publication), now=service.clock())
+    return read_time(at, zone_named(zone) if zone else zone_of(publication), now=service.clock())
 
 
 def _size(service: Service, order: Order) -> AudienceSize:
@@ -227,6 +249,7 @@ def row_of(session: Session, mailing: Mailing) -> dict[str, Any]:
         "publication": publication.code,
         "state": str(mailing.state),
         "reason": mailing.state_reason,
+        "slot": mailing.occurrence.isoformat() if mailing.occurrence else None,
         "due": mailing.due_at.astimezone(zone_of(publication)).strftime("%Y-%m-%d %H:%M %Z"),
         "audience": mailing.audience,
         "again": mailing.again,

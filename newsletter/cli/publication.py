@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from newsletter.cli.console import AsJSON, open_service, print_facts, print_json, print_rows, say
+from newsletter.delivery.binding import replan
 from newsletter.issues.document import read_text
 from newsletter.publications import (
     Publication,
@@ -131,6 +132,8 @@ def set_(
     service = open_service()
     with service.database.writing() as session:
         publication = set_publication(session, code, form)
+        # In another time zone the slot comes at another instant.
+        replan(session, publication, now=service.clock())
     say(f"Publication {code} is changed.")
     _say_missing(publication)
 

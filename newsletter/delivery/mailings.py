@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, update
+from sqlalchemy import ColumnElement, or_, update
 from sqlmodel import Session, col, select
 
 from newsletter.alerts import AlertKind, NewAlert, raise_alert
@@ -14,7 +14,7 @@ from newsletter.delivery.lanes import held_in_words, lanes_of, what_waits
 from newsletter.delivery.lifecycle import MAILING_COMES_FROM, MailingState, conclusion
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.policies import policy_of
-from newsletter.delivery.policy import UnknownPolicy
+from newsletter.delivery.policy import Policy, UnknownPolicy
 from newsletter.errors import NotFound, Refused
 from newsletter.publications import Publication
 from subscribers.bulk import rows_changed
@@ -58,7 +58,7 @@ class Telling:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-def move(  # noqa: PLR0913 - what, where to, when, and how it is told
+def move(  # noqa: PLR0913 - what, where to, when, on which further condition, and how it is told
     session: Session,
     mailing_id: int,
     to: MailingState,
@@ -66,14 +66,18 @@ def move(  # noqa: PLR0913 - what, where to, when, and how it is told
     now: datetime,
     reason: str = "",
     telling: Telling | None = None,
+    where: ColumnElement[bool] | None = None,
     **also: object,
 ) -> bool:
     """Move a mailing into a state if the lifecycle allows it from where it is; tell whether it was moved.
 
-    A compare-and-swap: of any number of processes that try, one is told yes. ``also`` are further columns to set.
-    Where it ends, is held or halted, an operator is told; by ``telling`` where the cause has words of its own.
+    A compare-and-swap: of any number of processes that try, one is told yes. ``where`` is a further condition that must
+    hold at that moment, ``also`` are further columns to set. Where it ends, is held or halted, an operator is told; by
+    ``telling`` where the cause has words of its own.
     """
     allowed = (col(Mailing.id) == mailing_id) & col(Mailing.state).in_(MAILING_COMES_FROM[to])
+    if where is not None:
+        allowed &= where
     values = {"state": to, "state_reason": reason, **also}
     if rows_changed(session.execute(update(Mailing).where(allowed).values(**values))) != 1:
         return False
@@ -96,17 +100,50 @@ def _tell(session: Session, mailing: Mailing, telling: Telling, now: datetime) -
     raise_alert(session, alert, now=now)
 
 
+#: Nothing of it was decided yet: no audience, no call.
+NOT_BEGUN = col(Mailing.begun_at).is_(None)
+
+
 def begin_due(session: Session, *, live: bool, now: datetime) -> list[int]:
     """Begin every scheduled mailing whose time has come; each begins once, however many clocks run (DESIGN §4.1).
 
     A mailing that was scheduled to reach real readers begins only where real readers can be reached, and the other way
-    round (DESIGN §4.11).
+    round (DESIGN §4.11). One that comes too late, or whose issue was approved too long ago, is held and asks.
     """
     due = (col(Mailing.state) == MailingState.scheduled) & (col(Mailing.due_at) <= now)
-    found = session.exec(select(Mailing.id).where(due, col(Mailing.live).is_(live))).all()
-    return [
-        mailing_id for mailing_id in found if move(session, mailing_id, MailingState.freezing, now=now, begun_at=now)
-    ]
+    # In one order everywhere: machines that begin the same ones do not wait for each other in a circle.
+    found = select(Mailing).where(due, col(Mailing.live).is_(live)).order_by(col(Mailing.id))
+    return [mailing.id for mailing in session.exec(found).all() if _begin(session, mailing, now)]
+
+
+def _begin(session: Session, mailing: Mailing, now: datetime) -> bool:
+    still_due = col(Mailing.due_at) <= now
+    if reason := _asks_first(mailing, policy_of(session, mailing.publication_id), now):
+        move(session, mailing.id, MailingState.held, now=now, reason=reason, where=still_due & NOT_BEGUN)
+        return False
+    return move(session, mailing.id, MailingState.freezing, now=now, where=still_due, begun_at=now)
+
+
+def _asks_first(mailing: Mailing, policy: Policy, now: datetime) -> str:
+    """Tell why a mailing that is due must be looked at by a person before it begins, or nothing."""
+    go_on = f"`newsletter mailing resume {mailing.id}` mails it now"
+    late = now - mailing.due_at
+    # One that was ordered for at once is never late; one that takes a slot may be put on it after its time.
+    has_a_time = mailing.occurrence is not None or mailing.due_at > mailing.created_at
+    if has_a_time and late > policy.late:
+        return f"{in_words(late)} late, and the policy late_minutes is {policy.late_minutes}; {go_on}"
+    age = mailing.due_at - (mailing.ready_at or mailing.due_at)
+    if age > policy.stale:
+        return f"its issue was ready {in_words(age)} before, and the policy stale_days is {policy.stale_days}; {go_on}"
+    return ""
+
+
+def in_words(span: timedelta) -> str:
+    """Say how long a span is, in its two largest units."""
+    minutes = round(span.total_seconds() / 60)
+    parts = ((minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min"))
+    said = [f"{count} {unit}" for count, unit in parts if count]
+    return " ".join(said[:2]) or "less than a minute"
 
 
 def hold_the_other_side(session: Session, *, live: bool, now: datetime) -> list[int]:

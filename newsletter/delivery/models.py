@@ -74,6 +74,8 @@ class Mailing(SQLModel, table=True):
     due_at: datetime
     #: The planned date of the slot that it takes, wherever that was moved; each date is taken once.
     occurrence: date | None = None
+    #: Since when its issue was ready, where it takes a slot; a mailing of content too old asks first.
+    ready_at: datetime | None = None
     #: No call is made before: the time in which the operator can undo it.
     first_call_at: datetime | None = None
     again: bool = False

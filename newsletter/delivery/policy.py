@@ -99,6 +99,21 @@ class Policy(BaseModel):
         return timedelta(minutes=self.undo_minutes)
 
     @property
+    def late(self) -> timedelta:
+        """How late a mailing may begin without asking."""
+        return timedelta(minutes=self.late_minutes)
+
+    @property
+    def stale(self) -> timedelta:
+        """How long an issue may have been ready when its slot comes."""
+        return timedelta(days=self.stale_days)
+
+    @property
+    def warning(self) -> timedelta:
+        """How long before an empty slot an operator is told."""
+        return timedelta(minutes=self.warn_minutes)
+
+    @property
     def quiet(self) -> timedelta:
         """How long an outcome stays unknown before this policy decides."""
         return timedelta(minutes=self.quiet_minutes)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -22,6 +22,10 @@ class Issue(SQLModel, table=True):
     ready_revision_id: int | None = None
     ready_at: datetime | None = None
     ready_by: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
+    #: The checks of preflight whose blockers were overridden with the approval.
+    ready_overrides: list[str] = Field(
+        default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
+    )
     #: Since when nobody can read it here any more.
     retracted_at: datetime | None = None
     retracted_by: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))

@@ -1,7 +1,7 @@
 """The shelf: where issues and their revisions are stored and found. After ``document.parse``, before rendering."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -121,6 +121,30 @@ def latest_revision(session: Session, issue_id: int) -> Shelved:
     """
     issue = find_issue(session, issue_id)
     return Shelved(issue, revisions_of(session, issue_id)[-1])
+
+
+def approve(session: Session, shelved: Shelved, overrides: Iterable[str], *, by: str, now: datetime) -> None:
+    """Write down that a revision is ready for the next free slot; ``delivery.approvals`` decides whether it is."""
+    issue = shelved.issue
+    issue.ready_revision_id, issue.ready_at, issue.ready_by = shelved.revision.id, now, by
+    issue.ready_overrides = sorted(set(overrides))
+    session.add(issue)
+    session.flush()
+
+
+def unready(session: Session, issue_id: int) -> bool:
+    """Forget that an issue is ready; tell whether it was.
+
+    Raises:
+        NotFound: There is no such issue.
+    """
+    issue = find_issue(session, issue_id)
+    if issue.ready_revision_id is None:
+        return False
+    issue.ready_revision_id, issue.ready_at, issue.ready_by, issue.ready_overrides = None, None, "", []
+    session.add(issue)
+    session.flush()
+    return True
 
 
 def retract(session: Session, issue_id: int, *, by: Actor, now: datetime) -> bool:

@@ -19,6 +19,7 @@ from newsletter.delivery.audience import FreezeTerms, freeze
 from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
 from newsletter.delivery.evidence import all_evidence
+from newsletter.delivery.filling import fill, publications_with_slots
 from newsletter.delivery.hearing import purge_hearing
 from newsletter.delivery.life import unwind_next, unwinding
 from newsletter.delivery.lifecycle import MailingState
@@ -95,13 +96,14 @@ class Clock:
         self._stopping.set()
 
     def tick(self) -> None:
-        """End what is over, take back what was cancelled, begin what is due, free what dead workers held."""
+        """End what is over, take back what was cancelled, fill slots, begin what is due, free what the dead held."""
         now = self.desk.clock()
         # First: whose plan was over yesterday must not get what begins today. Where this fails, nothing begins.
         if ended := end_what_is_over(self.desk.database, live=self.desk.claimant.live, now=now):
             log.info("plans ended", readers=ended)
         # Before: who was freed by a cancelled mailing belongs to the one that begins now.
         self._unwind()
+        self.fill_slots()
         with self.desk.database.writing() as session:
             for mailing_id in hold_the_other_side(session, live=self.desk.claimant.live, now=now):
                 log.warning("mailing held: it was meant for the other side of NOT LIVE", mailing=mailing_id)
@@ -127,6 +129,23 @@ class Clock:
             while more and not self._stopping.is_set():
                 with self.desk.database.writing() as session:
                     more = unwind_next(session, mailing_id, now=self.desk.clock())
+
+    def fill_slots(self) -> None:
+        """Let ready issues take the slots that come, one publication after the other."""
+        with self.desk.database.reading() as session:
+            found = publications_with_slots(session)
+        for publication_id in found:
+            try:
+                self._fill(publication_id)
+            except Exception:
+                # It is tried again at the next tick; what is due already must not wait for it.
+                log.exception("the slot was not filled", publication=publication_id)
+
+    def _fill(self, publication_id: int) -> None:
+        live, now = self.desk.claimant.live, self.desk.clock()
+        with self.desk.database.writing() as session:
+            for mailing_id in fill(session, publication_id, self.terms.workshop, live=live, now=now):
+                log.info("an issue took the slot", mailing=mailing_id)
 
     def freeze_begun(self) -> None:
         """Freeze every mailing that has begun; also one whose freeze was cut short by a crash."""

@@ -16,6 +16,7 @@ from newsletter.delivery import doubt_models as _doubts  # noqa: F401 - the same
 from newsletter.delivery import models as _delivery  # noqa: F401 - registers its tables
 from newsletter.delivery import panel as _panel  # noqa: F401 - the same
 from newsletter.delivery import policies as _policies  # noqa: F401 - the same
+from newsletter.delivery import slot_models as _slots  # noqa: F401 - the same
 from newsletter.delivery.models import Variant
 from newsletter.delivery.variants import substitutions_of
 from newsletter.errors import Misconfigured

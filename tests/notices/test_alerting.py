@@ -46,6 +46,7 @@ FACTS = {
     "readers": "5,000",
     "later": "8",
     "when": "Monday 09:00",
+    "do": "newsletter issue ready 3",
 }
 
 

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from newsletter.cli.console import ID, AsJSON, Yes, confirm, open_service, print_json, say
 from newsletter.delivery.lanes import LaneView, lanes_of, superseded_in
+from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.pacing import Wave
 from newsletter.delivery.policies import policy_of
@@ -50,7 +51,7 @@ def pace_row(session: Session, mailing: Mailing, zone: ZoneInfo) -> dict[str, An
         "for_later_weeks": sum(one.for_later for one in lanes),
         "superseded": superseded_in(session, mailing.id),
         "provider_away_since": _in(mailing.away_since, zone) if mailing.retry_at else None,
-        "next_try": _in(mailing.retry_at, zone),
+        "next_try": _in(mailing.retry_at, zone) if mailing.state is MailingState.running else None,
         "lanes": [_lane(one, zone, policy.look_minutes) for one in lanes],
     }
 
@@ -77,7 +78,8 @@ def _in(moment: datetime | None, zone: ZoneInfo) -> str | None:
 def how_it_goes(row: Mapping[str, Any], pace: Mapping[str, Any]) -> Iterator[str]:
     """Say what a mailing waits for, a line each."""
     if pace["provider_away_since"]:
-        yield f"SendGrid is away since {pace['provider_away_since']}; the next try is at {pace['next_try']}."
+        then = f"the next try is at {pace['next_try']}" if pace["next_try"] else "it is not tried any more"
+        yield f"SendGrid is away since {pace['provider_away_since']}; {then}."
     for one in pace["lanes"]:
         if one["held_at"]:
             yield f"{one['provider']} is held since {one['held_at']}: {one['held_for']}. {one['waiting']:,} wait."

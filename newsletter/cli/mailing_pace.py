@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from newsletter.cli.console import ID, AsJSON, Yes, confirm, open_service, print_json, say
 from newsletter.delivery.lanes import LaneView, lanes_of, superseded_in
+from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.pacing import Wave
 from newsletter.delivery.policies import policy_of
@@ -50,7 +51,7 @@ def pace_row(session: Session, mailing: Mailing, zone: ZoneInfo) -> dict[str, An
         "for_later_weeks": sum(one.for_later for one in lanes),
         "superseded": superseded_in(session, mailing.id),
         "provider_away_since": _in(mailing.away_since, zone) if mailing.retry_at else None,
-        "next_try": _in(mailing.retry_at, zone),
+        "next_try": _in(mailing.retry_at, zone) if mailing.state is MailingState.running else None,
         "lanes": [_lane(one, zone, policy.look_minutes) for one in lanes],
     }
 

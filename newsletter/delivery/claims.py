@@ -46,8 +46,8 @@ def claim_next(session: Session, claimant: Claimant, *, now: datetime) -> Claim 
     """
     gates: dict[int, Gate] = {}
     for opening in openings(session, live=claimant.live, now=now):
-        publication_id = opening.publication_id
-        gate = gates.get(publication_id) or gates.setdefault(publication_id, gate_of(session, publication_id, now=now))
+        if (gate := gates.get(opening.publication_id)) is None:
+            gate = gates[opening.publication_id] = gate_of(session, opening, now=now)
         if gate.is_open and (claim := _claim_in(session, opening, gate, claimant, now)):
             return claim
     return None
@@ -57,18 +57,18 @@ def _claim_in(session: Session, opening: Opening, gate: Gate, claimant: Claimant
     if not is_still_open(session, gate, opening, now=now):
         return None
     found = (
-        select(Batch)
+        select(Batch.id, Batch.attempt)
         .where(waits_in(opening.mailing_id, opening.lane, opening.wave, now))
         .order_by(col(Batch.wave), col(Batch.id))
         .limit(1)
         .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
     )
     if (batch := session.exec(found).first()) is None:
         return None
+    seen = Claim(*batch)
     if opening.retry_at is not None:
-        batch = cut_off(session, batch, PROBE_SIZE, now=now)
-    seen = Claim(batch.id, batch.attempt)
+        probe = cut_off(session, session.get_one(Batch, seen.batch_id, populate_existing=True), PROBE_SIZE, now=now)
+        seen = Claim(probe.id, probe.attempt)
     mine, until = Claim(seen.batch_id, seen.number + 1), claimant.lease_from(now)
     values = {"worker": claimant.worker, "lease_until": until, "attempt": mine.number}
     if not move_batch(session, seen, BatchState.claimed, **values):

@@ -4,18 +4,22 @@ A lane is open while its mailing runs, nothing holds it, its pace allows it and 
 at, not batches: a mailing has a dozen, so that a thousand batches that wait behind a held one cost nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, text, update
+from sqlalchemy import BindParameter, Boolean, ColumnElement, Select, bindparam, func, or_, text, update
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.delivery.models import WAITS, Batch, Delivery, Lane, Mailing
 from newsletter.delivery.pacing import next_time
-from newsletter.delivery.policies import SendingPolicy, policy_of
+from newsletter.delivery.policies import SendingPolicy
 from newsletter.delivery.policy import Policy
+from subscribers.bulk import table_of
 
 
 UNDER_WAY = (BatchState.claimed, BatchState.submitting)
@@ -23,17 +27,24 @@ UNDER_WAY = (BatchState.claimed, BatchState.submitting)
 
 @dataclass(frozen=True)
 class Opening:
-    """A lane in which a batch waits that may be claimed; ``retry_at`` where that would be the probe of a provider."""
+    """A lane in which a batch waits that may be claimed.
+
+    Attributes:
+        retry_at: Set where the claim would be the probe of a provider that was away.
+        said: What the publication's policy says.
+        oldest: The batch that comes first.
+    """
 
     publication_id: int
     mailing_id: int
     lane: str
     wave: int
     retry_at: datetime | None
+    said: Mapping[str, Any] | None
     oldest: int
 
 
-def waits_in(mailing_id: object, lane: object, wave: object, now: datetime) -> ColumnElement[bool]:
+def waits_in(mailing_id: object, lane: object, wave: object, now: object) -> ColumnElement[bool]:
     """Tell in SQL which batches of a lane may be claimed."""
     due = or_(col(Batch.not_before).is_(None), col(Batch.not_before) <= now)
     mine = (col(Batch.mailing_id) == mailing_id) & (col(Batch.lane) == lane) & (col(Batch.wave) <= wave)
@@ -42,6 +53,15 @@ def waits_in(mailing_id: object, lane: object, wave: object, now: datetime) -> C
 
 def openings(session: Session, *, live: bool, now: datetime) -> list[Opening]:
     """List the open lanes of one side of NOT LIVE, the one with the oldest batch first; nothing is locked."""
+    found = session.execute(_open_lanes(), {"now": now, "live": live})
+    rows = [Opening(*row) for row in found if row.oldest is not None]
+    return sorted(rows, key=lambda one: one.oldest)
+
+
+@cache
+def _open_lanes() -> Select[Any]:
+    """Write the question once: it is asked for every batch, and writing it would take longer than the answer."""
+    now: BindParameter[datetime] = bindparam("now", type_=table_of(Mailing).c.due_at.type)
     oldest = (
         select(Batch.id)
         .where(waits_in(col(Lane.mailing_id), col(Lane.lane), col(Lane.wave), now))
@@ -50,18 +70,18 @@ def openings(session: Session, *, live: bool, now: datetime) -> list[Opening]:
         .correlate(Lane)
         .scalar_subquery()
     )
-    begun = or_(col(Mailing.first_call_at).is_(None), col(Mailing.first_call_at) <= now)
-    is_there = or_(col(Mailing.retry_at).is_(None), col(Mailing.retry_at) <= now)
-    paced = or_(col(Lane.not_before).is_(None), col(Lane.not_before) <= now)
-    columns = (col(Mailing.publication_id), col(Lane.mailing_id), col(Lane.lane), col(Lane.wave), col(Mailing.retry_at))
-    found = (
-        select_columns(*columns, oldest)
+    passed = [
+        or_(moment.is_(None), moment <= now)
+        for moment in (col(Mailing.first_call_at), col(Mailing.retry_at), col(Lane.not_before))
+    ]
+    runs = (col(Mailing.state) == MailingState.running) & (col(Mailing.live) == bindparam("live", type_=Boolean()))
+    columns = (col(Lane.mailing_id), col(Lane.lane), col(Lane.wave), col(Mailing.retry_at), col(SendingPolicy.said))
+    return (
+        select_columns(col(Mailing.publication_id), *columns, oldest.label("oldest"))
         .join(Mailing, col(Mailing.id) == col(Lane.mailing_id))
-        .where(col(Mailing.state) == MailingState.running, col(Mailing.live).is_(live), begun, is_there)
-        .where(col(Lane.held_at).is_(None), paced)
+        .join(SendingPolicy, col(SendingPolicy.publication_id) == col(Mailing.publication_id), isouter=True)
+        .where(runs, col(Lane.held_at).is_(None), *passed)
     )
-    rows = [Opening(*row) for row in session.execute(found) if row[-1] is not None]
-    return sorted(rows, key=lambda one: one.oldest)
 
 
 @dataclass(frozen=True)
@@ -78,9 +98,9 @@ class Gate:
         return self.policy.provider_per_second.get(lane, 0.0)
 
 
-def gate_of(session: Session, publication_id: int, *, now: datetime) -> Gate:
+def gate_of(session: Session, opening: Opening, *, now: datetime) -> Gate:
     """Look whether a publication may make one more call now, and lock its pace where it has one."""
-    policy = policy_of(session, publication_id)
+    publication_id, policy = opening.publication_id, Policy.model_validate(opening.said or {})
     if not policy.paces:
         return Gate(publication_id, policy, is_open=True)
     # One claim at a time reads and reserves: two workers would both find the last place free.

@@ -7,8 +7,8 @@ whom a call may have reached. Beside ``dispatch``, ``requests`` and ``life``, wh
 from sqlalchemy import ColumnElement, exists, or_, update
 from sqlmodel import Session, col, select
 
-from newsletter.delivery.lifecycle import Difference
-from newsletter.delivery.models import Attempt, Batch, Delivery
+from newsletter.delivery.lifecycle import Difference, MailingState
+from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
 from newsletter.providers.base import Ending
 
 
@@ -35,6 +35,12 @@ def _called(session: Session, batch_id: int, below: int) -> bool:
     doubtful = or_(col(Attempt.ended_at).is_(None), col(Attempt.ending).in_(_MAY_HAVE_BEEN_ACCEPTED))
     earlier = (col(Attempt.batch_id) == batch_id) & (col(Attempt.number) < below)
     return bool(session.exec(select(exists().where(earlier, doubtful))).one())
+
+
+def not_taken_back() -> ColumnElement[bool]:
+    """Give the condition for mailings that were not cancelled before their first call."""
+    called = exists().where(col(Batch.mailing_id) == col(Mailing.id), col(Attempt.batch_id) == col(Batch.id))
+    return or_(col(Mailing.state) != MailingState.cancelled, called)
 
 
 def set_free(session: Session, batch: Batch, deliveries: ColumnElement[bool]) -> None:

@@ -61,7 +61,7 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
             f"{publication.code} {options}`"
         )
     matches(session, order.audience, home_of(publication))
-    _refuse_beside_another(session, order)
+    refuse_beside_another(session, order)
     overridden = _overridden(session, order, shelved.revision, publication, workshop, now=now)
     mailing = Mailing(
         publication_id=publication.id,
@@ -110,8 +110,12 @@ def _undo(session: Session, order: Order, publication: Publication) -> timedelta
     return policy_of(session, publication.id).undo if said is None else timedelta(minutes=said)
 
 
-def _refuse_beside_another(session: Session, order: Order) -> None:
-    """Refuse a second mailing of an issue while one is under way: it would leave out everybody who still waits."""
+def refuse_beside_another(session: Session, order: Order) -> None:
+    """Refuse a second mailing of an issue while one is under way: it would leave out everybody who still waits.
+
+    Raises:
+        Refused: There is one; the sentence says how to go on.
+    """
     under_way = (MailingState.freezing, MailingState.running, MailingState.paused, MailingState.halted)
     found = select(Mailing).where(
         Mailing.issue_id == order.issue_id, col(Mailing.state).in_(under_way), col(Mailing.live).is_(order.live)

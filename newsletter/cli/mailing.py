@@ -253,6 +253,8 @@ def row_of(session: Session, mailing: Mailing) -> dict[str, Any]:
         "due": mailing.due_at.astimezone(zone_of(publication)).strftime("%Y-%m-%d %H:%M %Z"),
         "audience": mailing.audience,
         "again": mailing.again,
+        "correction": mailing.correction_id,
+        "section": mailing.section,
         "live": mailing.live,
         "overrides": mailing.overrides,
         "scheduled_by": mailing.created_by,

@@ -131,6 +131,8 @@ def _facts(row: Mapping[str, Any]) -> str:
     facts = [f"issue {row['issue']}", f"due {row['due']}", f"scheduled by {row['scheduled_by']}"]
     if row["audience"]:
         facts.append(f"only readers with {row['audience']}")
+    if row["correction"]:
+        facts.append(f"carries correction {row['correction']}" + (f" of “{row['section']}”" if row["section"] else ""))
     if row["again"]:
         facts.append("also to readers who have it already")
     return " · ".join([*facts, "LIVE" if row["live"] else NOT_LIVE.split(":", maxsplit=1)[0]])

@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 from newsletter.database import Database
 from newsletter.delivery.accounts import account_of
 from newsletter.delivery.batching import PlannedBatch, Unbatched, partition
+from newsletter.delivery.correction_mail import was_sent
 from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.delivery.mailings import conclude, find_mailing, move
 from newsletter.delivery.models import Batch, Delivery, Exclusion, Lane, Mailing, Variant
@@ -87,7 +88,8 @@ def _meant(session: Session, mailing: Mailing) -> ColumnElement[bool]:
         RefusedFilter: What it names is there no more.
     """
     publication = session.get_one(Publication, mailing.publication_id)
-    return matches(session, parse_filter(mailing.audience), home_of(publication))
+    meant = matches(session, parse_filter(mailing.audience), home_of(publication))
+    return meant if mailing.correction_id is None else meant & was_sent(session, mailing)
 
 
 def _store_variants(database: Database, mailing_id: int, workshop: Workshop) -> None:
@@ -172,16 +174,26 @@ def _already_reached(mailing: Mailing, people: Subquery) -> ColumnElement[bool]:
     """Tell in SQL whether a candidate has, or may have, this issue already (DESIGN §4.2)."""
     if mailing.again:
         return literal(value=False)
+    # A correction is another mail than the issue: each goes once.
+    same = col(Delivery.round) >= 0 if mailing.correction_id is None else col(Delivery.round) == _round(mailing)
     return (
         select(Delivery.id)
         .where(
             Delivery.issue_id == mailing.issue_id,
+            same,
             col(Delivery.subscriber_id) == people.c.subscriber_id,
             col(Delivery.live).is_(mailing.live),
             col(Delivery.may_have_reached),
         )
         .exists()
     )
+
+
+def _round(mailing: Mailing) -> int:
+    """Give what sets a mailing's deliveries apart among those of its issue: each round reaches a reader once."""
+    if mailing.correction_id is not None:
+        return -mailing.correction_id
+    return mailing.id if mailing.again else 0
 
 
 def _insert_exclusions(mailing: Mailing, judged: Subquery) -> Insert:
@@ -195,7 +207,7 @@ def _insert_deliveries(mailing: Mailing, judged: Subquery) -> Insert:
         "mailing_id": literal(mailing.id),
         "issue_id": literal(mailing.issue_id),
         "live": literal(mailing.live),
-        "round": literal(mailing.id if mailing.again else 0),
+        "round": literal(_round(mailing)),
         "may_have_reached": literal(value=True),
         "subscription_id": judged.c.subscription_id,
         "subscriber_id": judged.c.subscriber_id,

@@ -111,12 +111,12 @@ def first_call(session: Session, mailing_id: int) -> datetime | None:
     return session.exec(calls.where(Batch.mailing_id == mailing_id)).one()
 
 
-def unwinding(session: Session, *, live: bool) -> list[int]:
+def unwinding(session: Session) -> list[int]:
     """List the cancelled mailings of which something is still to be taken back, oldest first."""
     at_work = exists().where(col(Batch.mailing_id) == col(Mailing.id), col(Batch.state).in_(AT_WORK))
     left = or_(col(Mailing.ended_at).is_(None), at_work)
-    cancelled = (col(Mailing.state) == MailingState.cancelled) & col(Mailing.live).is_(live)
-    return list(session.exec(select(Mailing.id).where(cancelled, left).order_by(col(Mailing.id))))
+    cancelled = select(Mailing.id).where(Mailing.state == MailingState.cancelled, left)
+    return list(session.exec(cancelled.order_by(col(Mailing.id))))
 
 
 def unwind_next(session: Session, mailing_id: int, *, now: datetime) -> bool:

@@ -266,7 +266,8 @@ class Delivery(SQLModel, table=True):
     reason: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     #: Whether a real reader was meant; a mailing to the local SendGrid uses up nothing of the real one.
     live: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
-    #: 0, or the mailing's id where the operator said `--again`: the only way to reach a reader twice with an issue.
+    #: 0, or the mailing's id where the operator said `--again`: the only way to reach a reader twice with an issue. A
+    #: correction that goes by mail is a round of its own: its number, negative.
     round: int = 0
     #: False once it is certain that this delivery never reached its reader: skipped, rejected, cancelled.
     may_have_reached: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))

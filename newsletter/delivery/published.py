@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, or_
+from sqlalchemy import ColumnElement, exists, or_
 from sqlmodel import Session, col, func, select
 
 from newsletter.delivery.lifecycle import MailingState
-from newsletter.delivery.models import Attempt, Batch, Correction, Delivery, Mailing
+from newsletter.delivery.models import Correction, Delivery, Mailing
 from newsletter.issues.models import Issue, Revision
 
 
@@ -41,8 +41,7 @@ def published_issues(session: Session, publication_id: int, *, live: bool, now: 
 def _begun(session: Session, publication_id: int, *, live: bool, now: datetime) -> Iterable[tuple[int, int, datetime]]:
     # What can still be undone, or was undone before any mail left, is nobody's to read.
     may_have_left = or_(col(Mailing.first_call_at).is_(None), col(Mailing.first_call_at) <= now)
-    called = exists().where(col(Batch.mailing_id) == col(Mailing.id), col(Attempt.batch_id) == col(Batch.id))
-    stands = may_have_left & or_(col(Mailing.state) != MailingState.cancelled, called)
+    stands = may_have_left & not_taken_back()
     found = (
         select(Mailing.issue_id, Mailing.revision_id, Mailing.begun_at)
         .join(Issue, col(Issue.id) == col(Mailing.issue_id))
@@ -71,6 +70,12 @@ def _published(issue_id: int, begun: Sequence[tuple[int, datetime]], corrections
         revised_at=min(at for revision_id, at in shown if revision_id == newest),
         corrections=corrections,
     )
+
+
+def not_taken_back() -> ColumnElement[bool]:
+    """Give the condition for mailings that were not cancelled before their first call."""
+    called = exists().where(col(Batch.mailing_id) == col(Mailing.id), col(Attempt.batch_id) == col(Batch.id))
+    return or_(col(Mailing.state) != MailingState.cancelled, called)
 
 
 def is_retracted(session: Session, issue_id: int, publication_id: int) -> bool:

@@ -8,10 +8,12 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from newsletter.delivery.models import Mailing, Variant
+from newsletter.delivery.models import Correction, Mailing, Variant
+from newsletter.delivery.published import not_taken_back
 from newsletter.errors import NotFound
 from newsletter.issues.access import ReaderPlan, cut, demanded_plans, may_receive
 from newsletter.issues.document import Document, parse
+from newsletter.issues.excerpt import Wrapper, excerpt
 from newsletter.issues.models import Revision
 from newsletter.preflight.edition import Edition, Moment
 from newsletter.publications import Publication, publication_by_id
@@ -84,7 +86,10 @@ def stand_in_plans(document: Document) -> tuple[ReaderPlan, ...]:
 def mailed_before(session: Session, revision_id: int, *, live: bool) -> datetime | None:
     """Tell when a revision was last mailed on this side of NOT LIVE."""
     begun = select(col(Mailing.begun_at)).where(
-        Mailing.revision_id == revision_id, col(Mailing.live).is_(live), col(Mailing.begun_at).is_not(None)
+        Mailing.revision_id == revision_id,
+        col(Mailing.live).is_(live),
+        col(Mailing.begun_at).is_not(None),
+        not_taken_back(),
     )
     return session.exec(begun.order_by(col(Mailing.begun_at).desc())).first()
 
@@ -94,18 +99,33 @@ def variants_for(session: Session, mailing: Mailing, workshop: Workshop) -> list
 
     Raises:
         BadIssue: The source cannot be read.
-        NotFound: The mailing's revision is gone.
+        NotFound: The mailing's revision is gone, or the section that it corrects.
     """
     if (revision := session.get(Revision, mailing.revision_id)) is None:
         raise NotFound(f"mailing {mailing.id}: its revision is gone")
     publication = publication_by_id(session, mailing.publication_id)
     plans = reader_plans(session, publication)
-    document, face = parse(revision.source), face_of(publication, plans.values(), workshop)
+    document = _document(session, mailing, revision, publication, workshop)
+    face = face_of(publication, plans.values(), workshop)
     return [
         _variant(mailing, plan_id, render(cut(document, plan), face, plan, workshop.theme))
         for plan_id, plan in plans.items()
         if may_receive(document, plan)
     ]
+
+
+def _document(
+    session: Session, mailing: Mailing, revision: Revision, publication: Publication, workshop: Workshop
+) -> Document:
+    """Read what a mailing carries: its revision whole, or a correction's note with the section that it mends."""
+    document = parse(revision.source)
+    if mailing.correction_id is None:
+        return document
+    note = session.get_one(Correction, mailing.correction_id).note
+    words = workshop.theme.words_for(document.front.locale or publication.locale)
+    page = f"{workshop.public_url}/issues/{publication.code}/{mailing.issue_id}" if workshop.public_url else ""
+    wrapper = Wrapper(str(words["correction_title"]), note, page, str(words["correction_link"]))
+    return excerpt(document, wrapper, mailing.section)
 
 
 def substitutions_of(variant: Variant) -> tuple[Substitution, ...]:

@@ -20,6 +20,7 @@ from newsletter.delivery.lifecycle import BatchState, Difference
 from newsletter.delivery.mailings import find_mailing
 from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
 from newsletter.delivery.progress import class_of
+from newsletter.delivery.published import not_taken_back
 from newsletter.errors import NotFound
 from newsletter.feedback.models import DeliveryOutcome, FeedbackEventRow, LinkClick, TrackedLink
 from newsletter.feedback.outcomes import BOUNCED, Outcome
@@ -162,7 +163,9 @@ def latest_mailing(session: Session, issue_id: int) -> int:
     Raises:
         NotFound: The issue was not mailed yet, or there is none.
     """
-    found = select(Mailing.id).where(Mailing.issue_id == issue_id, col(Mailing.begun_at).is_not(None))
+    # A correction has a report of its own, by its mailing's number.
+    whole = (col(Mailing.issue_id) == issue_id) & col(Mailing.correction_id).is_(None)
+    found = select(Mailing.id).where(whole, col(Mailing.begun_at).is_not(None), not_taken_back())
     mailing_id = session.exec(found.order_by(col(Mailing.begun_at).desc()).limit(1)).first()
     if mailing_id is None:
         raise NotFound(f"issue {issue_id} was not mailed yet: `newsletter mailing list` shows what was")

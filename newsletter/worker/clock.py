@@ -123,7 +123,7 @@ class Clock:
     def _unwind(self) -> None:
         """Take back what cancelled mailings have left: after a crash, or after the last of their calls has ended."""
         with self.desk.database.reading() as session:
-            cancelled = unwinding(session, live=self.desk.claimant.live)
+            cancelled = unwinding(session)
         for mailing_id in cancelled:
             more = True
             while more and not self._stopping.is_set():

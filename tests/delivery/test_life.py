@@ -145,7 +145,7 @@ def test_after_a_cancel_a_second_mailing_reaches_exactly_the_others(world, wholl
         clock_of(world).tick()
     assert world.mailing(mailing_id).ended_at
     with world.database.reading() as session:
-        assert unwinding(session, live=False) == []
+        assert unwinding(session) == []
     world.schedule(issue_id)
     world.begin()
     world.dispatch()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import func, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
@@ -207,13 +207,18 @@ def record_clicks(session: Session, matches: Sequence[Matched]) -> None:
 
 def quiet_url(url: str) -> str:
     """Leave of a link what is the same for all readers: a query may name the one."""
-    return re.split(r"[?#]", url, maxsplit=1)[0]
+    return re.split(r"[?#]", url, maxsplit=1)[0].encode()[:_LONGEST_URL].decode("utf-8", "ignore")
+
+
+#: In bytes: an index row of PostgreSQL has 2704 at most.
+_LONGEST_URL = 2000
 
 
 def _link_ids(session: Session, links: Sequence[tuple[int, str]]) -> dict[tuple[int, str], int]:
     if not links:
         return {}
-    mine = or_(
-        *((col(TrackedLink.mailing_id) == mailing_id) & (col(TrackedLink.url) == url) for mailing_id, url in links)
+    # More than are asked for where several mailings are spoken of; a pair each would be too deep for SQLite.
+    mine = col(TrackedLink.mailing_id).in_({one for one, _ in links}) & col(TrackedLink.url).in_(
+        {url for _, url in links}
     )
     return {(row.mailing_id, row.url): row.id for row in session.exec(select(TrackedLink).where(mine))}

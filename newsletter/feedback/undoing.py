@@ -14,6 +14,7 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from newsletter.errors import NotFound
+from newsletter.feedback.alone import alone
 from newsletter.feedback.applying import Scene, revert
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_of_all
@@ -153,6 +154,7 @@ _STANDS = (ConsequenceState.applied, ConsequenceState.quarantined, ConsequenceSt
 
 def undo(session: Session, choice: Choice, scene: Scene) -> int:
     """Take consequences back, and have their addresses taken off the provider's lists; tell how many there were."""
+    alone(session)
     found = (
         select(Consequence)
         .join(FeedbackEventRow, col(FeedbackEventRow.id) == col(Consequence.event_id))
@@ -174,6 +176,7 @@ def undo(session: Session, choice: Choice, scene: Scene) -> int:
 
 def begin_probes(session: Session, *, by: Actor, now: datetime) -> int:
     """End the pauses that are over, so that the next issue tries the address once more; tell how many there were."""
+    alone(session)
     limits = limits_of_all(session)
     found = select(Consequence).where(Consequence.deed == Deed.pause, Consequence.state == ConsequenceState.applied)
     due = [

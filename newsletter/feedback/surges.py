@@ -161,6 +161,18 @@ def surges_of(session: Session) -> list[dict[str, Any]]:
     ]
 
 
+def find_surge(session: Session, mailing_id: int, provider: str) -> dict[str, Any]:
+    """Find one surge, as ``surges_of`` lists it.
+
+    Raises:
+        NotFound: No surge was seen there.
+    """
+    for one in surges_of(session):
+        if (one["mailing"], one["provider"]) == (mailing_id, provider):
+            return one
+    raise NotFound(f"no surge was seen at {provider} in mailing {mailing_id}: `newsletter feedback surges`")
+
+
 def decide_surge(session: Session, mailing_id: int, provider: str, decision: SurgeDecision, scene: Scene) -> int:
     """Carry out an operator's word on a surge; tell how many consequences it moved.
 

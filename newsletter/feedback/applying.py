@@ -30,11 +30,12 @@ PROVIDER = Actor(ActorKind.provider, "sendgrid")
 
 @dataclass(frozen=True)
 class Scene:
-    """What consequences are applied with: who acts, when, and with which pepper."""
+    """What consequences are applied with: who acts, when, with which pepper, and on which side of NOT LIVE."""
 
     hasher: AddressHasher
     by: Actor
     now: datetime
+    live: bool | None = None
 
 
 def bring_level(session: Session, address_hashes: Collection[str], scene: Scene) -> int:

@@ -79,11 +79,16 @@ def histories(session: Session, address_hashes: Collection[str], surges: Surges)
 def _known(
     events: list[tuple[FeedbackEventRow, int | None]], delivered: Mapping[int, frozenset[int]], surges: Surges
 ) -> Known:
-    facts = [_fact(event, publication_id, surges) for event, publication_id in events]
+    facts = [_fact(*one, surges) for one in events if not _is_anothers(*one)]
     owners = [event.subscriber_id for event, _ in sorted(events, key=lambda one: one[0].id) if event.subscriber_id]
     subscriber_id = owners[-1] if owners else None
     history = History(facts, delivered.get(subscriber_id or 0, frozenset()))
     return Known(history, {event.id: event for event, _ in events}, subscriber_id)
+
+
+def _is_anothers(event: FeedbackEventRow, publication_id: int | None) -> bool:
+    """Tell whether somebody left a group of some other product on the same account: we have no groups at SendGrid."""
+    return event.said == "group_unsubscribe" and publication_id is None
 
 
 def place_of(event: FeedbackEventRow) -> tuple[int, str]:

@@ -168,7 +168,7 @@ def _apply_some(session: Session, call: EventCall, scene: Scene, most: int) -> N
 
 def apply_events(session: Session, events: Sequence[FeedbackEvent], scene: Scene, *, received_at: datetime) -> Applied:
     """Record events and bring their consequences level; the same events again change nothing."""
-    matches = match(session, events, hasher=scene.hasher, received_at=received_at)
+    matches = match(session, events, hasher=scene.hasher, received_at=received_at, live=scene.live)
     meant = classified(matches)
     prove(session, {one.event.attempt for one in matches if one.delivery_id is not None}, now=scene.now)
     prove_notices(session, {one.notice_id for one in matches if one.notice_id is not None}, now=scene.now)

@@ -76,7 +76,7 @@ def record_outcomes(session: Session, events: Sequence[Classified]) -> int:
     joined = {id_: known[id_].joined(new) if id_ in known else new for id_, new in said.items()}
     changed = {id_: new for id_, new in joined.items() if known.get(id_) != new}
     _write(session, changed)
-    _settle_reach(session, changed)
+    _settle_reach(session, [one.matched for one in events])
     return len(changed)
 
 
@@ -106,11 +106,11 @@ def _write(session: Session, standings: Mapping[int, Standing]) -> None:
     session.expire_all()
 
 
-def _settle_reach(session: Session, standings: Mapping[int, Standing]) -> None:
+def _settle_reach(session: Session, matches: Sequence[Matched]) -> None:
     """Let a reader whose mail was dropped before it left be reached by a second mailing of the issue."""
-    dropped = [id_ for id_, one in standings.items() if one.outcome is Outcome.dropped]
+    dropped = {one.delivery_id for one in matches if one.event.kind is FeedbackKind.dropped}
     if dropped:
-        mine = col(Delivery.id).in_(dropped)
+        mine = col(Delivery.id).in_(dropped) & col(Delivery.may_have_reached)
         session.execute(update(Delivery).where(mine).values(may_have_reached=False))
 
 
@@ -156,7 +156,7 @@ def _row(one: Classified, received_at: datetime) -> dict[str, object]:
 
 
 def fingerprint(one: Matched) -> str:
-    """Name an event by what it says, so that a repeat under a fresh id is known: whose mail, what, and when."""
+    """Name an event by all that it says, so that a repeat under a fresh id is known: whose mail, what, and when."""
     event = one.event
     whose = f"{event.delivery}/{event.notice}/{event.attempt}" if event.attempt else one.address_hash
     when = event.at.isoformat() if event.at else ""
@@ -170,6 +170,9 @@ def fingerprint(one: Matched) -> str:
         event.url,
         event.classification,
         event.problem,
+        event.status,
+        event.bounce_type,
+        _quiet(event.text, event.address),
     )
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 

@@ -111,7 +111,7 @@ class Service:
     @property
     def feedback_scene(self) -> Scene:
         """What the provider's events are applied with now."""
-        return Scene(self.hasher, PROVIDER, self.clock())
+        return Scene(self.hasher, PROVIDER, self.clock(), self.live)
 
     @cached_property
     def terms(self) -> FreezeTerms:

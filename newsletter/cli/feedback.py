@@ -29,7 +29,7 @@ from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_from
 from newsletter.feedback.ingest import apply_again, backlog
 from newsletter.feedback.models import ConsequenceState, EventCall, FeedbackEventRow, FeedbackPolicy, SurgeDecision
-from newsletter.feedback.surges import decide_surge, surges_of
+from newsletter.feedback.surges import decide_surge, find_surge, surges_of
 from newsletter.feedback.undoing import Choice, count_chosen, find_consequence, list_consequences, undo
 from newsletter.publications import publication_named
 from subscribers.actors import COMMAND_LINE
@@ -136,7 +136,10 @@ def surge(
         raise typer.BadParameter("say --confirm or --dismiss")
     service = open_service()
     decision = SurgeDecision.confirmed if confirmed else SurgeDecision.dismissed
-    confirm(f"Every bounce at {provider} of mailing {mailing_id} is {decision}?", yes=yes)
+    with service.database.reading() as session:
+        seen = find_surge(session, mailing_id, provider)
+    numbers = f"{seen['bounced']:,} of {seen['accepted']:,} when it was seen; waiting consequences: {seen['waiting']:,}"
+    confirm(f"Every bounce at {provider} of mailing {mailing_id} is {decision} ({numbers})?", yes=yes)
     with service.database.writing() as session:
         moved = decide_surge(session, mailing_id, provider, decision, _scene(service))
     say(f"The surge is {decision}: {moved:,} consequences moved.")

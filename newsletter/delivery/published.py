@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, exists, or_
 from sqlmodel import Session, col, func, select
 
 from newsletter.delivery.lifecycle import MailingState
-from newsletter.delivery.models import Correction, Delivery, Mailing
+from newsletter.delivery.models import Attempt, Batch, Correction, Delivery, Mailing
 from newsletter.issues.models import Issue, Revision
 
 

@@ -8,11 +8,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from newsletter.feedback.consequences import Decision, decide
-from newsletter.feedback.histories import Known, histories, limits_of_all
-from newsletter.feedback.models import Consequence, ConsequenceState, Deed, FeedbackEventRow, Surge, SurgeDecision
+from newsletter.feedback.histories import Known, Surges, histories, limits_of_all
+from newsletter.feedback.models import Consequence, ConsequenceState, Deed, FeedbackEventRow, Surge
+from newsletter.feedback.removals import order_removal, removed_at
+from newsletter.feedback.standing import state_now
 from newsletter.outbox import cancel
 from newsletter.providers.feedback import FeedbackKind
 from subscribers.actors import Actor, ActorKind
@@ -27,30 +30,36 @@ PROVIDER = Actor(ActorKind.provider, "sendgrid")
 
 @dataclass(frozen=True)
 class Scene:
-    """What consequences are applied with: who acts, when, and with which pepper."""
+    """What consequences are applied with: who acts, when, with which pepper, and on which side of NOT LIVE."""
 
     hasher: AddressHasher
     by: Actor
     now: datetime
+    live: bool | None = None
 
 
 def bring_level(session: Session, address_hashes: Collection[str], scene: Scene) -> int:
     """Bring the consequences of these addresses level with what was said of them; tell how many changed."""
-    if not address_hashes:
-        return 0
-    known, limits = histories(session, address_hashes), limits_of_all(session)
-    surges = _surges(session)
-    done = _done(session, address_hashes)
-    return sum(
-        _bring_level(session, one, decide(one.history, limits), done.get(address_hash, {}), surges, scene)
-        for address_hash, one in sorted(known.items())
-    )
+    limits, surges = limits_of_all(session), _surges(session)
+    changes = 0
+    # A surge may touch more addresses than a statement can name.
+    hashes = sorted(address_hashes)
+    for some in (hashes[first : first + _AT_ONCE] for first in range(0, len(hashes), _AT_ONCE)):
+        known, done = histories(session, some, surges), _done(session, some)
+        changes += sum(
+            _bring_level(session, one, decide(one.history, limits), done.get(address_hash, {}), surges, scene)
+            for address_hash, one in sorted(known.items())
+        )
+    return changes
+
+
+_AT_ONCE = 500
 
 
 _Key = tuple[int, Deed, str, int]
 
 
-def _surges(session: Session) -> dict[tuple[int, str], SurgeDecision | None]:
+def _surges(session: Session) -> Surges:
     return {(row.mailing_id, row.provider): row.decision for row in session.exec(select(Surge))}
 
 
@@ -67,51 +76,29 @@ def _bring_level(  # noqa: PLR0913, PLR0917 - what is known, what ought to be, a
     known: Known,
     decisions: Collection[Decision],
     done: Mapping[_Key, Consequence],
-    surges: Mapping[tuple[int, str], SurgeDecision | None],
+    surges: Surges,
     scene: Scene,
 ) -> int:
     ought = {_key(one): one for one in decisions}
     changes = 0
+    undone = [(row, removed_at(session, row)) for row in done.values() if row.state is ConsequenceState.undone]
     for key, decision in ought.items():
         event = known.events[decision.fact.event_id]
-        state = _state_now(decision, event, done.get(key), list(done.values()), surges)
+        state = state_now(decision, known, done.get(key), undone, surges)
         if key in done:
-            changes += _move(session, done[key], state, event, scene)
+            changes += _move(session, done[key], decision, event, state, scene)
         else:
             changes += _begin(session, decision, known, event, state, scene)
     for key in set(done) - set(ought):
-        _take_away(session, done[key], scene)
-        changes += 1
+        # What was taken back stays so, whatever becomes of its ground.
+        if done[key].state is not ConsequenceState.undone:
+            _take_away(session, done[key], scene)
+            changes += 1
     return changes
 
 
 def _key(decision: Decision) -> _Key:
     return decision.fact.event_id, decision.deed, decision.reason or "", decision.publication_id or 0
-
-
-def _state_now(
-    decision: Decision,
-    event: FeedbackEventRow,
-    row: Consequence | None,
-    others: Collection[Consequence],
-    surges: Mapping[tuple[int, str], SurgeDecision | None],
-) -> ConsequenceState:
-    """Tell where a consequence ought to stand."""
-    if row is not None and row.state in {ConsequenceState.undone, ConsequenceState.probing}:
-        return row.state
-    if row is None and any(_was_undone_since(other, decision) for other in others):
-        return ConsequenceState.undone
-    place = (event.mailing_id or 0, event.provider)
-    if not decision.is_bounce or place not in surges or surges[place] is SurgeDecision.confirmed:
-        return ConsequenceState.applied
-    return ConsequenceState.undone if surges[place] is SurgeDecision.dismissed else ConsequenceState.quarantined
-
-
-def _was_undone_since(other: Consequence, decision: Decision) -> bool:
-    """Tell whether an operator took back the same after this event: its echoes must not bring it about again."""
-    if other.state is not ConsequenceState.undone or other.undone_at is None:
-        return False
-    return (other.deed, other.reason) == (decision.deed, decision.reason) and decision.fact.at <= other.undone_at
 
 
 def _begin(  # noqa: PLR0913, PLR0917 - what, of whom, why, and where it stands
@@ -129,28 +116,41 @@ def _begin(  # noqa: PLR0913, PLR0917 - what, of whom, why, and where it stands
     )
     session.add(row)
     session.flush()
-    if state is ConsequenceState.applied:
-        carry_out(session, row, event, scene)
+    _stand(session, row, decision, event, scene)
     return 1
 
 
-def _move(session: Session, row: Consequence, state: ConsequenceState, event: FeedbackEventRow, scene: Scene) -> int:
+def _stand(session: Session, row: Consequence, decision: Decision, event: FeedbackEventRow, scene: Scene) -> None:
+    """Do what the state that a consequence has come into asks for."""
+    if row.state is ConsequenceState.applied:
+        carry_out(session, row, event, scene)
+    # Not only an echo of what an operator took back: then that was ordered with it.
+    if row.state is ConsequenceState.undone and (decision.is_excused or decision.bounces):
+        order_removal(session, row)
+
+
+def _move(  # noqa: PLR0913, PLR0917 - what, why, and where it stands
+    session: Session,
+    row: Consequence,
+    decision: Decision,
+    event: FeedbackEventRow,
+    state: ConsequenceState,
+    scene: Scene,
+) -> int:
     if row.state is state:
         return 0
     if row.state is ConsequenceState.applied:
-        revert(session, row, event, scene)
+        revert(session, row, scene)
     row.state = state
-    if state is ConsequenceState.applied:
-        carry_out(session, row, event, scene)
     session.add(row)
     session.flush()
+    _stand(session, row, decision, event, scene)
     return 1
 
 
 def _take_away(session: Session, row: Consequence, scene: Scene) -> None:
-    event = session.get_one(FeedbackEventRow, row.event_id)
     if row.state is ConsequenceState.applied:
-        revert(session, row, event, scene)
+        revert(session, row, scene)
     session.delete(row)
     session.flush()
 
@@ -168,14 +168,10 @@ def carry_out(session: Session, row: Consequence, event: FeedbackEventRow, scene
     session.flush()
 
 
-def revert(session: Session, row: Consequence, event: FeedbackEventRow, scene: Scene) -> None:
+def revert(session: Session, row: Consequence, scene: Scene) -> None:
     """Take back what a consequence did; what another consequence or another hand did as well stays."""
     if row.deed is Deed.leave:
-        channel = _channel(event)
-        for subscription_id in _numbers(row.ended):
-            restore(session, subscription_id, channel, by=scene.by, now=scene.now)
-        row.ended = ""
-        session.add(row)
+        _let_back(session, row, scene)
         return
     made = row.suppression_id
     row.suppression_id = None
@@ -184,20 +180,40 @@ def revert(session: Session, row: Consequence, event: FeedbackEventRow, scene: S
     if made is None:
         return
     # Another that found it standing holds it from now on.
-    heirs = select(Consequence).where(
-        Consequence.address_hash == row.address_hash,
-        Consequence.reason == row.reason,
-        Consequence.publication_id == row.publication_id,
-        Consequence.state == ConsequenceState.applied,
-        col(Consequence.deed) != Deed.leave,
-        Consequence.id != row.id,
-    )
-    if heir := session.exec(heirs.order_by(col(Consequence.id)).limit(1)).first():
+    same = (col(Consequence.reason) == row.reason) & (col(Consequence.publication_id) == row.publication_id)
+    if heir := _heir(session, row, same & (col(Consequence.deed) != Deed.leave)):
         heir.suppression_id = made
         session.add(heir)
         session.flush()
         return
     lift_by_id(session, made, by=scene.by, now=scene.now)
+
+
+def _heir(session: Session, row: Consequence, does_the_same: ColumnElement[bool]) -> Consequence | None:
+    others = select(Consequence).where(
+        Consequence.address_hash == row.address_hash,
+        Consequence.state == ConsequenceState.applied,
+        Consequence.id != row.id,
+        does_the_same,
+    )
+    return session.exec(others.order_by(col(Consequence.id)).limit(1)).first()
+
+
+def _let_back(session: Session, row: Consequence, scene: Scene) -> None:
+    """Let the subscriptions stand again that a consequence ended, but for those that another ends as well."""
+    for subscription_id in _numbers(row.ended):
+        here = session.get_one(Subscription, subscription_id).publication_id
+        ends_it = (col(Consequence.deed) == Deed.leave) & col(Consequence.publication_id).in_((0, here))
+        if heir := _heir(session, row, ends_it):
+            heir.ended = f"{heir.ended} {subscription_id}".strip()
+            session.add(heir)
+            continue
+        # An heir did not end it by its own event.
+        for channel in (LeavingChannel.complaint, LeavingChannel.provider):
+            restore(session, subscription_id, channel, by=scene.by, now=scene.now)
+    row.ended = ""
+    session.add(row)
+    session.flush()
 
 
 def _leave(session: Session, row: Consequence, event: FeedbackEventRow, scene: Scene) -> None:

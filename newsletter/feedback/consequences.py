@@ -6,11 +6,11 @@ in. ``applying`` compares what it gives with what was done.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from newsletter.feedback.models import Deed
-from newsletter.feedback.outcomes import BounceClass
+from newsletter.feedback.outcomes import OUR_FAULTS, BounceClass
 from newsletter.providers.feedback import FeedbackKind
 from subscribers.models import SuppressionReason
 
@@ -50,6 +50,10 @@ _CAUSES: Mapping[str, SuppressionReason] = {
 }
 
 
+#: The bounces that count one an issue.
+COUNTED = frozenset({BounceClass.soft, BounceClass.disabled})
+
+
 def cause_of(said: str) -> SuppressionReason | None:
     """Tell for which reason the provider itself holds an address back; nothing where the mail was at fault."""
     return _CAUSES.get(said.strip().lower())
@@ -61,19 +65,23 @@ class Fact:
 
     Attributes:
         at: When it happened.
+        mark: What tells it from others of the same second, whatever order they came in.
         event_id: Our row of it.
         publication_id: Of which publication the mail was; nothing where that is not known.
         mailing_id: Of which mailing; a higher number is a later one.
         cause: For which reason the provider holds the address back, where it does.
+        is_dismissed: Whether it belongs to a surge of which an operator said that nobody is to blame.
     """
 
     at: datetime
-    event_id: int
+    event_id: int = field(compare=False)
     kind: FeedbackKind = field(compare=False)
     publication_id: int | None = field(default=None, compare=False)
     mailing_id: int | None = field(default=None, compare=False)
     bounce_class: BounceClass | None = field(default=None, compare=False)
     cause: SuppressionReason | None = field(default=None, compare=False)
+    mark: str = ""
+    is_dismissed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -95,14 +103,16 @@ class Decision:
 
     Attributes:
         publication_id: Where it holds; nothing: everywhere.
-        is_bounce: Whether a bounce is its reason: such a one waits while its provider's bounces surge.
+        bounces: What it rests on: it waits while one of these is part of a surge that nobody has decided.
+        is_excused: Whether the provider holds back for a bounce that was our fault: then it must not.
     """
 
     fact: Fact
     deed: Deed
     reason: SuppressionReason | None
     publication_id: int | None = None
-    is_bounce: bool = False
+    bounces: tuple[Fact, ...] = ()
+    is_excused: bool = False
 
 
 def decide(history: History, limits: Mapping[int, Limits]) -> tuple[Decision, ...]:
@@ -113,15 +123,16 @@ def decide(history: History, limits: Mapping[int, Limits]) -> tuple[Decision, ..
         limits: Those of each publication; the defaults where there are none.
     """
     facts = sorted(history.facts)
-    decisions = [one for fact in facts for one in _at_once(fact)]
-    for publication_id, mine in _by_publication(facts):
+    bounces = [fact for fact in facts if fact.kind is FeedbackKind.bounced]
+    decisions = [one for fact in facts for one in _at_once(fact, bounces)]
+    for publication_id, mine in _by_publication(bounces):
         of_it = limits.get(publication_id, Limits())
         decisions += _closed(mine, history.delivered, of_it.disabled_issues)
-        decisions += _tired(mine, history.delivered, of_it.soft_issues)
+        decisions += _tired(mine, history.delivered, of_it)
     return tuple(decisions)
 
 
-def _at_once(fact: Fact) -> Iterator[Decision]:
+def _at_once(fact: Fact, bounces: Sequence[Fact]) -> Iterator[Decision]:
     """Give what a single event leads to by itself."""
     match fact.kind:
         case FeedbackKind.complained:
@@ -130,18 +141,30 @@ def _at_once(fact: Fact) -> Iterator[Decision]:
         case FeedbackKind.unsubscribed:
             yield Decision(fact, Deed.leave, None, fact.publication_id)
         case FeedbackKind.bounced if fact.bounce_class is BounceClass.hard:
-            yield Decision(fact, Deed.suppress, SuppressionReason.hard_bounce, is_bounce=True)
+            yield Decision(fact, Deed.suppress, SuppressionReason.hard_bounce, bounces=(fact,))
         case FeedbackKind.dropped | FeedbackKind.listed if fact.cause:
-            yield Decision(fact, Deed.suppress, fact.cause)
+            yield _echo(fact, fact.cause, bounces)
 
 
-def _by_publication(facts: Sequence[Fact]) -> Iterator[tuple[int, list[Fact]]]:
-    """Give the bounces of each publication's mailings, one a mailing, the earliest mailing first."""
+#: Between the time of a bounce and the one under which SendGrid's list has it.
+_CLOCKS_DIFFER = timedelta(hours=1)
+
+
+def _echo(fact: Fact, cause: SuppressionReason, bounces: Sequence[Fact]) -> Decision:
+    """Weigh what the provider says again of a bounce no heavier than that bounce: SendGrid knows of no surge."""
+    before = [one for one in bounces if one.at <= fact.at + _CLOCKS_DIFFER]
+    if cause is not SuppressionReason.hard_bounce or not before:
+        return Decision(fact, Deed.suppress, cause)
+    return Decision(fact, Deed.suppress, cause, bounces=(before[-1],), is_excused=before[-1].bounce_class in OUR_FAULTS)
+
+
+def _by_publication(bounces: Sequence[Fact]) -> Iterator[tuple[int, list[Fact]]]:
+    """Give the bounces that count of each publication's mailings, one a mailing, the earliest mailing first."""
     counted = [
         fact
-        for fact in facts
-        if fact.kind is FeedbackKind.bounced
-        and fact.bounce_class in {BounceClass.soft, BounceClass.disabled}
+        for fact in bounces
+        if fact.bounce_class in COUNTED
+        and not fact.is_dismissed
         and fact.publication_id is not None
         and fact.mailing_id is not None
     ]
@@ -153,24 +176,34 @@ def _by_publication(facts: Sequence[Fact]) -> Iterator[tuple[int, list[Fact]]]:
 
 def _closed(facts: Sequence[Fact], delivered: frozenset[int], limit: int) -> Iterator[Decision]:
     """Give up a mailbox that was closed for so many issues in a row."""
-    closed = [fact for fact in facts if fact.bounce_class is BounceClass.disabled]
-    for fact in _from_the(limit, closed, delivered):
-        yield Decision(fact, Deed.suppress, SuppressionReason.hard_bounce, is_bounce=True)
+    row = _last_row([fact for fact in facts if fact.bounce_class is BounceClass.disabled], delivered)
+    for number in range(limit, len(row) + 1):
+        yield Decision(row[number - 1], Deed.suppress, SuppressionReason.hard_bounce, bounces=tuple(row[:number]))
 
 
-def _tired(facts: Sequence[Fact], delivered: frozenset[int], limit: int) -> Iterator[Decision]:
+def _tired(facts: Sequence[Fact], delivered: frozenset[int], limits: Limits) -> Iterator[Decision]:
     """Pause an address that bounced softly for so many issues in a row; give it up where the probe bounces too."""
-    for number, fact in enumerate(_from_the(limit, facts, delivered)):
-        deed = Deed.suppress if number else Deed.pause
-        yield Decision(fact, deed, SuppressionReason.soft_bounces, fact.publication_id, is_bounce=True)
+    row = _last_row(facts, delivered)
+    probed_from = timedelta(days=limits.probe_days) - _ABOUT
+    for number in range(limits.soft_issues, len(row) + 1):
+        fact, first = row[number - 1], row[limits.soft_issues - 1]
+        deed = Deed.pause if fact is first else Deed.suppress
+        # What was under way when the pause began is no probe.
+        if fact is first or fact.at >= first.at + probed_from:
+            reason = SuppressionReason.soft_bounces
+            yield Decision(fact, deed, reason, fact.publication_id, bounces=tuple(row[:number]))
 
 
-def _from_the(limit: int, facts: Sequence[Fact], delivered: frozenset[int]) -> Iterator[Fact]:
-    """Give, of each row of bounces with no delivery in between, the one that fills the limit and those after it."""
-    run, last = 0, 0
+#: The pause begins by our clock, and bounces are dated by SendGrid's.
+_ABOUT = timedelta(days=1)
+
+
+def _last_row(facts: Sequence[Fact], delivered: frozenset[int]) -> list[Fact]:
+    """Give the bounces since the last delivery that lies between or after them."""
+    row: list[Fact] = []
     for fact in facts:
         mailing = fact.mailing_id or 0
-        run = 1 if any(last < reached < mailing for reached in delivered) else run + 1
-        last = mailing
-        if run >= limit:
-            yield fact
+        if row and any((row[-1].mailing_id or 0) < reached < mailing for reached in delivered):
+            row = []
+        row.append(fact)
+    return [] if row and any(reached > (row[-1].mailing_id or 0) for reached in delivered) else row

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select
 
 from newsletter.delivery.models import Delivery, Mailing
-from newsletter.feedback.consequences import Fact, History, Limits
+from newsletter.feedback.consequences import COUNTED, Fact, History, Limits
 from newsletter.feedback.models import (
     Consequence,
     ConsequenceState,
@@ -14,6 +14,7 @@ from newsletter.feedback.models import (
     DeliveryOutcome,
     FeedbackEventRow,
     FeedbackPolicy,
+    SurgeDecision,
 )
 from newsletter.feedback.outcomes import Outcome
 from newsletter.outbox import Notice
@@ -35,8 +36,8 @@ class Known:
     subscriber_id: int | None
 
 
-#: The longest row of soft bounces that any limit asks for lies within so many mailings of a reader.
-_LOOKS_BACK = 200
+#: Surges by mailing and mailbox provider, each with what an operator said of it.
+Surges = Mapping[tuple[int, str], SurgeDecision | None]
 
 
 def addresses_to_decide(session: Session, event_ids: Collection[int], delivered_to: Collection[int]) -> set[str]:
@@ -61,7 +62,7 @@ def addresses_to_decide(session: Session, event_ids: Collection[int], delivered_
     return found
 
 
-def histories(session: Session, address_hashes: Collection[str]) -> dict[str, Known]:
+def histories(session: Session, address_hashes: Collection[str], surges: Surges) -> dict[str, Known]:
     """Read what is known of these addresses."""
     found = select(FeedbackEventRow, Mailing.publication_id, Notice.publication_id)
     found = found.join(Mailing, col(Mailing.id) == col(FeedbackEventRow.mailing_id), isouter=True)
@@ -72,18 +73,30 @@ def histories(session: Session, address_hashes: Collection[str]) -> dict[str, Kn
     ):
         rows.setdefault(event.address_hash, []).append((event, of_mailing or of_notice))
     delivered = _delivered(session, [event for events in rows.values() for event, _ in events])
-    return {address_hash: _known(events, delivered) for address_hash, events in rows.items()}
+    return {address_hash: _known(events, delivered, surges) for address_hash, events in rows.items()}
 
 
-def _known(events: list[tuple[FeedbackEventRow, int | None]], delivered: Mapping[int, frozenset[int]]) -> Known:
-    facts = [_fact(event, publication_id) for event, publication_id in events]
+def _known(
+    events: list[tuple[FeedbackEventRow, int | None]], delivered: Mapping[int, frozenset[int]], surges: Surges
+) -> Known:
+    facts = [_fact(*one, surges) for one in events if not _is_anothers(*one)]
     owners = [event.subscriber_id for event, _ in sorted(events, key=lambda one: one[0].id) if event.subscriber_id]
     subscriber_id = owners[-1] if owners else None
     history = History(facts, delivered.get(subscriber_id or 0, frozenset()))
     return Known(history, {event.id: event for event, _ in events}, subscriber_id)
 
 
-def _fact(event: FeedbackEventRow, publication_id: int | None) -> Fact:
+def _is_anothers(event: FeedbackEventRow, publication_id: int | None) -> bool:
+    """Tell whether somebody left a group of some other product on the same account: we have no groups at SendGrid."""
+    return event.said == "group_unsubscribe" and publication_id is None
+
+
+def place_of(event: FeedbackEventRow) -> tuple[int, str]:
+    """Tell to which surge an event would belong."""
+    return event.mailing_id or 0, event.provider
+
+
+def _fact(event: FeedbackEventRow, publication_id: int | None, surges: Surges) -> Fact:
     held_back = event.kind in {FeedbackKind.dropped, FeedbackKind.listed} and event.cause
     return Fact(
         at=event.at,
@@ -93,32 +106,38 @@ def _fact(event: FeedbackEventRow, publication_id: int | None) -> Fact:
         mailing_id=event.mailing_id,
         bounce_class=event.bounce_class,
         cause=SuppressionReason(event.cause) if held_back else None,
+        mark=event.fingerprint,
+        is_dismissed=surges.get(place_of(event)) is SurgeDecision.dismissed,
     )
 
 
 def _delivered(session: Session, events: Iterable[FeedbackEventRow]) -> dict[int, frozenset[int]]:
-    """Give the mailings that reached each subscriber, between those of these events."""
-    counted = [
-        event for event in events if event.kind is FeedbackKind.bounced and event.mailing_id and event.subscriber_id
-    ]
-    subscribers = {event.subscriber_id for event in counted}
-    mailings = sorted({event.mailing_id for event in counted if event.mailing_id})
-    if len(mailings) < 2:  # noqa: PLR2004 - nothing lies between
-        return {}
-    between = select(Mailing.id).where(col(Mailing.id) > mailings[0], col(Mailing.id) < mailings[-1])
-    candidates = session.exec(between.order_by(col(Mailing.id).desc()).limit(_LOOKS_BACK)).all()
+    """Give the later mailings that reached each subscriber, since the first of those that bounced."""
+    first: dict[int, int] = {}
+    for event in events:
+        if event.bounce_class in COUNTED and event.mailing_id and event.subscriber_id:
+            first[event.subscriber_id] = min(first.get(event.subscriber_id, event.mailing_id), event.mailing_id)
+    reached: dict[int, frozenset[int]] = {}
+    for since in sorted(set(first.values())):
+        reached |= _reached_after(session, since, [one for one, mailing in first.items() if mailing == since])
+    return reached
+
+
+def _reached_after(session: Session, mailing_id: int, subscribers: Collection[int]) -> dict[int, frozenset[int]]:
+    # Deliveries are found by mailing and subscriber only.
+    later = session.exec(select(Mailing.id).where(col(Mailing.id) > mailing_id)).all()
     found = (
         select(Delivery.subscriber_id, Delivery.mailing_id)
         .join(DeliveryOutcome, col(DeliveryOutcome.delivery_id) == col(Delivery.id))
         .where(
-            col(Delivery.mailing_id).in_(candidates),
+            col(Delivery.mailing_id).in_(later),
             col(Delivery.subscriber_id).in_(subscribers),
             DeliveryOutcome.outcome == int(Outcome.delivered),
         )
     )
     reached: dict[int, set[int]] = {}
-    for subscriber_id, mailing_id in session.exec(found):
-        reached.setdefault(subscriber_id, set()).add(mailing_id)
+    for subscriber_id, later_id in session.exec(found) if later else ():
+        reached.setdefault(subscriber_id, set()).add(later_id)
     return {subscriber_id: frozenset(those) for subscriber_id, those in reached.items()}
 
 

@@ -4,7 +4,6 @@ The webhook writes one row and answers; the worker reads the bodies in their ord
 dies begins again at the cursor, which is committed with the rows; what it did twice comes to the same.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -13,13 +12,14 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import ColumnElement, func, update
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlmodel import Session, col, select
 
 from newsletter.database import Database
 from newsletter.delivery.hearing import hear
 from newsletter.delivery.settlement import prove
 from newsletter.errors import NotFound
+from newsletter.feedback.alone import alone
 from newsletter.feedback.applying import Scene, bring_level
 from newsletter.feedback.histories import addresses_to_decide
 from newsletter.feedback.matching import Matched, match
@@ -59,39 +59,72 @@ class Applied:
 
 
 def apply_next(database: Database, scene: Scene) -> bool:
-    """Apply the next events of the oldest call that waits; tell whether there was one."""
+    """Apply the next events of the oldest call that waits; tell whether there was one.
+
+    One event that cannot be applied must not keep all that come after it from being heard: ever fewer are tried, until
+    it is found and stepped over.
+    """
     with database.reading() as session:
         if not is_work(session):
             return False
-    call_id = None
-    try:
-        with database.writing() as session:
-            _alone(session)
-            waiting = select(EventCall).where(_waits()).order_by(col(EventCall.id)).limit(1)
-            if (call := session.exec(waiting).first()) is None:
-                return False
-            call_id = call.id
-            _apply_some(session, call, scene)
-    except _NOT_THE_CALLS_FAULT:
-        raise
-    except Exception as error:
-        # One call that cannot be applied must not keep all that come after it from being heard.
-        log.exception("a call could not be applied", call=call_id)
-        _set_aside(database, call_id, error, scene.now)
-    return True
+    most = CHUNK
+    while True:
+        place = None
+        try:
+            with database.writing() as session:
+                alone(session)
+                waiting = select(EventCall).where(_waits()).order_by(col(EventCall.id)).limit(1)
+                if (call := session.exec(waiting).first()) is None:
+                    return False
+                place = call.id, call.cursor
+                _apply_some(session, call, scene, most)
+        except Exception as error:
+            if place is None or _is_the_stores_fault(error):
+                raise
+            if most == 1:
+                log.exception("an event could not be applied", call=place[0], number=place[1] + 1)
+                _step_over(database, *place, error, scene.now)
+                return True
+            most //= 2
+        else:
+            return True
 
 
-#: The store or the installation is in trouble: the same call works when that is mended.
-_NOT_THE_CALLS_FAULT = (OperationalError, InterfaceError, OtherPepper, NewPepper)
+#: Of errors of PostgreSQL those that the same call meets again: data, integrity, and limits of what can be stored.
+_OF_THE_CALL = ("22", "23", "54")
 
 
-def _set_aside(database: Database, call_id: int | None, error: Exception, now: datetime) -> None:
+def _is_the_stores_fault(error: Exception) -> bool:
+    """Tell whether the store or the installation is in trouble: the same call works when that is mended."""
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
+    if isinstance(error, DBAPIError) and state:
+        return not state.startswith(_OF_THE_CALL)
+    return isinstance(error, OperationalError | InterfaceError | OtherPepper | NewPepper)
+
+
+def _step_over(database: Database, call_id: int, cursor: int, error: Exception, now: datetime) -> None:
+    """Go on behind an event that cannot be applied, unless somebody else has gone on meanwhile."""
     with database.writing() as session:
-        problem = (
-            f"could not be applied ({type(error).__name__}): `newsletter feedback again {call_id}` tries once more"
-        )
-        mine = update(EventCall).where(col(EventCall.id) == call_id)
-        session.execute(mine.values(applied_at=now, problem=problem, problems=EventCall.problems + 1))
+        alone(session)
+        call = session.get_one(EventCall, call_id)
+        if call.cursor != cursor or call.applied_at:
+            return
+        call.problem = (
+            f"event {cursor + 1} could not be applied ({type(error).__name__}): "
+            f"`newsletter feedback again {call_id}` tries once more"
+        )[:200]
+        call.cursor, call.problems = cursor + 1, call.problems + 1
+        call.applied_at = now if call.cursor >= _count(call.body) else None
+        session.add(call)
+
+
+def _count(body: bytes) -> int:
+    try:
+        return len(entries_in(body))
+    except Exception:
+        # What made it fail may be just this.
+        log.exception("a call cannot be read at all")
+        return 0
 
 
 def apply_again(session: Session, call_id: int) -> None:
@@ -118,21 +151,14 @@ def _waits() -> ColumnElement[bool]:
     return col(EventCall.applied_at).is_(None)
 
 
-def _alone(session: Session) -> None:
-    """Let others who apply feedback wait until this transaction ends: decisions look at all that is known."""
-    if session.get_bind().dialect.name == "postgresql":
-        key = int.from_bytes(hashlib.sha256(b"newsletter feedback").digest()[:8], signed=True)
-        session.execute(select(func.pg_advisory_xact_lock(key)))
-
-
-def _apply_some(session: Session, call: EventCall, scene: Scene) -> None:
+def _apply_some(session: Session, call: EventCall, scene: Scene, most: int) -> None:
     try:
         entries = entries_in(call.body)
     except UnreadableBody as error:
         call.problem, call.problems, call.applied_at = str(error)[:200], 1, scene.now
         session.add(call)
         return
-    some = [read_event(entry) for entry in entries[call.cursor : call.cursor + CHUNK]]
+    some = [read_event(entry) for entry in entries[call.cursor : call.cursor + most]]
     applied = apply_events(session, some, scene, received_at=call.received_at)
     call = session.get_one(EventCall, call.id)
     call.events = len(entries)
@@ -150,7 +176,7 @@ def apply_events(session: Session, events: Sequence[FeedbackEvent], scene: Scene
     """Record events and bring their consequences level; the same events again change nothing."""
     # A test mail is nobody's delivery: neither its opens nor its bounce say anything of a reader.
     heard = [event for event in events if not event.is_of_trial]
-    matches = match(session, heard, hasher=scene.hasher, received_at=received_at)
+    matches = match(session, heard, hasher=scene.hasher, received_at=received_at, live=scene.live)
     meant = classified(matches)
     of_requests = [one.event.attempt for one in matches if one.delivery_id is not None and one.event.attempt]
     prove(session, set(of_requests), now=scene.now)

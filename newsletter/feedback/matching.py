@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sqlalchemy import or_
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
+from newsletter.delivery.lifecycle import BatchState, Difference
 from newsletter.delivery.mailbox_providers import OTHER, mailbox_provider
 from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
 from newsletter.outbox import Notice
@@ -23,6 +25,8 @@ from subscribers.models import AddressHash, Subscriber, Subscription
 
 #: An event without any id belongs to one of a reader's last issues; older ones are not looked through.
 _LAST_MAILINGS = 10
+_MAY_HAVE_LEFT = (BatchState.submitting, BatchState.accepted, BatchState.unknown, BatchState.given_up)
+_STAYED = (Difference.skipped, Difference.rejected)
 
 #: What is said so often that the address is not looked at: the delivery alone says whose it is.
 ROUTINE = frozenset({FeedbackKind.processed, FeedbackKind.delivered, FeedbackKind.opened, FeedbackKind.clicked})
@@ -56,13 +60,26 @@ class Matched:
 
 
 def match(
-    session: Session, events: Sequence[FeedbackEvent], *, hasher: AddressHasher, received_at: datetime
+    session: Session,
+    events: Sequence[FeedbackEvent],
+    *,
+    hasher: AddressHasher,
+    received_at: datetime,
+    live: bool | None = None,
 ) -> list[Matched]:
-    """Match events, in their order."""
+    """Match events, in their order.
+
+    Args:
+        session: The store.
+        events: What was said.
+        hasher: Finds the owners of addresses.
+        received_at: For events that do not say when they happened.
+        live: On which side of NOT LIVE to look for the mail of an event that names none; nothing: on both.
+    """
     plain = [_addressed(event, hasher, received_at) for event in events]
     by_ids = _by_ids(session, plain)
     with_owners = _with_owners(session, by_ids, hasher)
-    return [_by_address(session, one) if _is_lost(one) else one for one in with_owners]
+    return [_by_address(session, one, live=live) if _is_lost(one) else one for one in with_owners]
 
 
 def _addressed(event: FeedbackEvent, hasher: AddressHasher, received_at: datetime) -> Matched:
@@ -181,19 +198,35 @@ def _is_lost(one: Matched) -> bool:
     return not known and not foreign and one.subscriber_id is not None and one.event.kind is not FeedbackKind.listed
 
 
-def _by_address(session: Session, one: Matched) -> Matched:
-    """Take the request that the event names, else the last issue before it, for the one that it is about."""
-    mailings = select(Mailing.id)
-    if one.event.message_id:
-        requests = select(Batch.mailing_id).join(Attempt, col(Attempt.batch_id) == col(Batch.id))
-        mailings = mailings.where(col(Mailing.id).in_(requests.where(col(Attempt.message_id) == one.event.message_id)))
-    else:
-        mailings = mailings.where(col(Mailing.begun_at) <= one.at)
-    candidates = session.exec(mailings.order_by(col(Mailing.id).desc()).limit(_LAST_MAILINGS)).all()
-    found = select(Delivery.id).where(
-        col(Delivery.mailing_id).in_(candidates), col(Delivery.subscriber_id) == one.subscriber_id
+def _by_address(session: Session, one: Matched, *, live: bool | None) -> Matched:
+    """Take the request that the event names, else the last one that left before it, for the one that it is about."""
+    current = (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.number) == col(Batch.attempt))
+    left = (
+        select(Delivery.id)
+        .join(Batch, col(Batch.id) == col(Delivery.batch_id))
+        .join(Attempt, current)
+        .where(
+            col(Batch.state).in_(_MAY_HAVE_LEFT),
+            col(Delivery.mailing_id) == col(Batch.mailing_id),
+            col(Delivery.subscriber_id) == one.subscriber_id,
+            or_(col(Delivery.difference).is_(None), col(Delivery.difference).not_in(_STAYED)),
+        )
     )
-    delivery_id = session.exec(found.order_by(col(Delivery.id).desc()).limit(1)).first()
+    if one.event.message_id:
+        left = left.where(col(Attempt.message_id) == one.event.message_id)
+    else:
+        left = left.where(
+            col(Delivery.mailing_id).in_(_last_mailings(session, one.at, live=live)),
+            col(Attempt.submitting_at) <= one.at,
+        )
+    delivery_id = session.exec(left.order_by(col(Delivery.id).desc()).limit(1)).first()
     if delivery_id is None:
         return one
     return replace(one, delivery_id=delivery_id, **vars(_deliveries(session, [delivery_id])[delivery_id]))
+
+
+def _last_mailings(session: Session, at: datetime, *, live: bool | None) -> Sequence[int]:
+    begun = select(Mailing.id).where(col(Mailing.begun_at) <= at)
+    if live is not None:
+        begun = begun.where(col(Mailing.live).is_(live))
+    return session.exec(begun.order_by(col(Mailing.id).desc()).limit(_LAST_MAILINGS)).all()

@@ -7,16 +7,17 @@ entries come late; how far a list was read is kept after each page: an interrupt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlmodel import Session, col, select
 
 from newsletter.database import Database
+from newsletter.feedback.alone import alone
 from newsletter.feedback.applying import Scene
 from newsletter.feedback.ingest import apply_events
 from newsletter.feedback.models import Consequence, ListPull, ListRemoval
 from newsletter.providers.feedback import FeedbackEvent, FeedbackKind
 from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
+from newsletter.providers.sendgrid_events import storable
 from subscribers.models import AddressHash, Subscriber
 
 
@@ -43,8 +44,8 @@ def pull(database: Database, api: AccountAPI, scene: Scene, *, on_page: Callable
     """
     for name in LISTS:
         _open_window(database, name, scene.now)
-        while page := _next_page(database, api, name):
-            _take(database, name, page, scene)
+        while page := _page(api, name, window := _window(database, name)):
+            _take(database, window, page, scene)
             on_page(len(page))
             if len(page) < PAGE:
                 break
@@ -56,15 +57,19 @@ def _open_window(database: Database, name: str, now: datetime) -> None:
     with database.writing() as session:
         window = session.get(ListPull, name) or ListPull(list_name=name)
         if window.is_done:
-            window.since = max(0, window.until - int(OVERLAP.total_seconds()))
+            # A clock that was ahead has read no further than until now.
+            window.since = max(0, min(window.until, int(now.timestamp())) - int(OVERLAP.total_seconds()))
             window.until, window.place, window.is_done = int(now.timestamp()), 0, False
             window.entries = window.news = 0
         session.add(window)
 
 
-def _next_page(database: Database, api: AccountAPI, name: str) -> Sequence[dict[str, Any]]:
+def _window(database: Database, name: str) -> ListPull:
     with database.reading() as session:
-        window = session.get_one(ListPull, name)
+        return session.get_one(ListPull, name)
+
+
+def _page(api: AccountAPI, name: str, window: ListPull) -> Sequence[object]:
     found = api.get(
         "suppression",
         name,
@@ -76,14 +81,18 @@ def _next_page(database: Database, api: AccountAPI, name: str) -> Sequence[dict[
     )
     if not isinstance(found, list):
         raise AccountRefused(f"SendGrid's list {name} cannot be read: it is no array")
-    return [one for one in found if isinstance(one, dict)]
+    return found
 
 
-def _take(database: Database, name: str, page: Sequence[dict[str, Any]], scene: Scene) -> None:
-    events = [_event(name, entry) for entry in page]
+def _take(database: Database, read: ListPull, page: Sequence[object], scene: Scene) -> None:
+    """Apply a page, and go on behind it, unless another pull has gone on meanwhile."""
+    events = [_event(read.list_name, entry) for entry in page]
     with database.writing() as session:
+        alone(session)
         applied = apply_events(session, events, scene, received_at=scene.now)
-        window = session.get_one(ListPull, name)
+        window = session.get_one(ListPull, read.list_name)
+        if (window.since, window.until, window.place) != (read.since, read.until, read.place):
+            return
         window.place += len(page)
         window.entries += len(page)
         window.news += applied.news
@@ -98,17 +107,19 @@ def _close_window(database: Database, name: str, now: datetime) -> Pulled:
         return Pulled(name, window.entries, window.news)
 
 
-def _event(name: str, entry: dict[str, Any]) -> FeedbackEvent:
+def _event(name: str, entry: object) -> FeedbackEvent:
+    if not isinstance(entry, dict):
+        return FeedbackEvent(FeedbackKind.listed, name, problem=f"an entry that is a {type(entry).__name__}")
     created = entry.get("created")
     known = isinstance(created, int) and 0 < created < 2**33
     return FeedbackEvent(
         FeedbackKind.listed,
         name,
-        address=str(entry.get("email") or ""),
+        address=storable(entry.get("email"), 320),
         at=datetime.fromtimestamp(created, UTC) if known and isinstance(created, int) else None,
-        status=str(entry.get("status") or "")[:120],
+        status=storable(entry.get("status"), 120),
         bounce_type="bounce" if name == "bounces" else "",
-        text=str(entry.get("reason") or "")[:2000],
+        text=storable(entry.get("reason"), 2000),
         problem="" if known else "no readable time",
     )
 

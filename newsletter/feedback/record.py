@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import func, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
@@ -76,7 +76,7 @@ def record_outcomes(session: Session, events: Sequence[Classified]) -> int:
     joined = {id_: known[id_].joined(new) if id_ in known else new for id_, new in said.items()}
     changed = {id_: new for id_, new in joined.items() if known.get(id_) != new}
     _write(session, changed)
-    _settle_reach(session, changed)
+    _settle_reach(session, [one.matched for one in events])
     return len(changed)
 
 
@@ -106,11 +106,11 @@ def _write(session: Session, standings: Mapping[int, Standing]) -> None:
     session.expire_all()
 
 
-def _settle_reach(session: Session, standings: Mapping[int, Standing]) -> None:
+def _settle_reach(session: Session, matches: Sequence[Matched]) -> None:
     """Let a reader whose mail was dropped before it left be reached by a second mailing of the issue."""
-    dropped = [id_ for id_, one in standings.items() if one.outcome is Outcome.dropped]
+    dropped = {one.delivery_id for one in matches if one.event.kind is FeedbackKind.dropped}
     if dropped:
-        mine = col(Delivery.id).in_(dropped)
+        mine = col(Delivery.id).in_(dropped) & col(Delivery.may_have_reached)
         session.execute(update(Delivery).where(mine).values(may_have_reached=False))
 
 
@@ -156,7 +156,7 @@ def _row(one: Classified, received_at: datetime) -> dict[str, object]:
 
 
 def fingerprint(one: Matched) -> str:
-    """Name an event by what it says, so that a repeat under a fresh id is known: whose mail, what, and when."""
+    """Name an event by all that it says, so that a repeat under a fresh id is known: whose mail, what, and when."""
     event = one.event
     whose = f"{event.delivery}/{event.notice}/{event.attempt}" if event.attempt else one.address_hash
     when = event.at.isoformat() if event.at else ""
@@ -170,6 +170,9 @@ def fingerprint(one: Matched) -> str:
         event.url,
         event.classification,
         event.problem,
+        event.status,
+        event.bounce_type,
+        _quiet(event.text, event.address),
     )
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
@@ -207,13 +210,18 @@ def record_clicks(session: Session, matches: Sequence[Matched]) -> None:
 
 def quiet_url(url: str) -> str:
     """Leave of a link what is the same for all readers: a query may name the one."""
-    return re.split(r"[?#]", url, maxsplit=1)[0]
+    return re.split(r"[?#]", url, maxsplit=1)[0].encode()[:_LONGEST_URL].decode("utf-8", "ignore")
+
+
+#: In bytes: an index row of PostgreSQL has 2704 at most.
+_LONGEST_URL = 2000
 
 
 def _link_ids(session: Session, links: Sequence[tuple[int, str]]) -> dict[tuple[int, str], int]:
     if not links:
         return {}
-    mine = or_(
-        *((col(TrackedLink.mailing_id) == mailing_id) & (col(TrackedLink.url) == url) for mailing_id, url in links)
+    # More than are asked for where several mailings are spoken of; a pair each would be too deep for SQLite.
+    mine = col(TrackedLink.mailing_id).in_({one for one, _ in links}) & col(TrackedLink.url).in_(
+        {url for _, url in links}
     )
     return {(row.mailing_id, row.url): row.id for row in session.exec(select(TrackedLink).where(mine))}

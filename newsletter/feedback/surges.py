@@ -15,6 +15,7 @@ from newsletter.alerts import AlertKind, NewAlert, raise_alert
 from newsletter.delivery.lifecycle import BatchState
 from newsletter.delivery.models import Attempt, Batch, Mailing
 from newsletter.errors import NotFound, Refused
+from newsletter.feedback.alone import alone
 from newsletter.feedback.applying import Scene, bring_level
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_of_all
@@ -160,6 +161,18 @@ def surges_of(session: Session) -> list[dict[str, Any]]:
     ]
 
 
+def find_surge(session: Session, mailing_id: int, provider: str) -> dict[str, Any]:
+    """Find one surge, as ``surges_of`` lists it.
+
+    Raises:
+        NotFound: No surge was seen there.
+    """
+    for one in surges_of(session):
+        if (one["mailing"], one["provider"]) == (mailing_id, provider):
+            return one
+    raise NotFound(f"no surge was seen at {provider} in mailing {mailing_id}: `newsletter feedback surges`")
+
+
 def decide_surge(session: Session, mailing_id: int, provider: str, decision: SurgeDecision, scene: Scene) -> int:
     """Carry out an operator's word on a surge; tell how many consequences it moved.
 
@@ -169,6 +182,7 @@ def decide_surge(session: Session, mailing_id: int, provider: str, decision: Sur
         NotFound: No surge was seen there.
         Refused: It was decided otherwise already.
     """
+    alone(session)
     surge = session.get(Surge, (mailing_id, provider))
     if surge is None:
         raise NotFound(f"no surge was seen at {provider} in mailing {mailing_id}: `newsletter feedback surges`")

@@ -14,10 +14,12 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from newsletter.errors import NotFound
+from newsletter.feedback.alone import alone
 from newsletter.feedback.applying import Scene, revert
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_of_all
-from newsletter.feedback.models import Consequence, ConsequenceState, Deed, FeedbackEventRow, ListRemoval
+from newsletter.feedback.models import Consequence, ConsequenceState, Deed, FeedbackEventRow
+from newsletter.feedback.removals import order_removal
 from subscribers.actors import Actor
 from subscribers.addresses import mask
 from subscribers.models import Subscriber, SuppressionReason
@@ -152,41 +154,29 @@ _STANDS = (ConsequenceState.applied, ConsequenceState.quarantined, ConsequenceSt
 
 def undo(session: Session, choice: Choice, scene: Scene) -> int:
     """Take consequences back, and have their addresses taken off the provider's lists; tell how many there were."""
+    alone(session)
     found = (
-        select(Consequence, FeedbackEventRow)
+        select(Consequence)
         .join(FeedbackEventRow, col(FeedbackEventRow.id) == col(Consequence.event_id))
         .where(_chosen(choice), col(Consequence.state).in_(_STANDS))
         .order_by(col(Consequence.id))
     )
     rows = session.exec(found).all()
-    for row, event in rows:
+    for row in rows:
         was_applied = row.state is ConsequenceState.applied
         # First, so that none of these inherits what another of them gives up.
         row.state, row.undone_at, row.undone_by = ConsequenceState.undone, scene.now, str(scene.by)
         session.add(row)
         session.flush()
         if was_applied:
-            revert(session, row, event, scene)
-        _order_removal(session, row)
+            revert(session, row, scene)
+        order_removal(session, row)
     return len(rows)
-
-
-_LISTS = {
-    SuppressionReason.hard_bounce: "bounces",
-    SuppressionReason.complaint: "spam_reports",
-    SuppressionReason.invalid: "invalid_emails",
-    SuppressionReason.unsubscribed: "unsubscribes",
-}
-
-
-def _order_removal(session: Session, row: Consequence) -> None:
-    if row.reason in _LISTS:
-        session.add(ListRemoval(consequence_id=row.id, list_name=_LISTS[row.reason]))
-        session.flush()
 
 
 def begin_probes(session: Session, *, by: Actor, now: datetime) -> int:
     """End the pauses that are over, so that the next issue tries the address once more; tell how many there were."""
+    alone(session)
     limits = limits_of_all(session)
     found = select(Consequence).where(Consequence.deed == Deed.pause, Consequence.state == ConsequenceState.applied)
     due = [

@@ -155,15 +155,19 @@ def _problems(said: str, at: datetime | None, entry: Mapping[str, Any]) -> Itera
 
 
 def _text(entry: Mapping[str, Any], name: str, longest: int) -> str:
-    value = entry.get(name)
-    # NUL cannot be stored as text in PostgreSQL, and a lone surrogate in neither database.
-    return _storable(value)[:longest] if isinstance(value, str) else ""
+    return storable(entry.get(name), longest)
 
 
-def _storable(value: str) -> str:
+def storable(value: object, longest: int) -> str:
+    """Give a text as both databases can store it, cut to a length; of what is none, nothing.
+
+    NUL cannot be stored as text in PostgreSQL, and a lone surrogate in neither database.
+    """
+    if not isinstance(value, str):
+        return ""
     if value.isascii() and "\0" not in value:
-        return value
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+        return value[:longest]
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()[:longest]
 
 
 def _word(entry: Mapping[str, Any], name: str) -> str:
@@ -172,7 +176,7 @@ def _word(entry: Mapping[str, Any], name: str) -> str:
         return ""
     if isinstance(value, int | float):
         value = str(value)
-    return _storable(value)[:_LONGEST_WORD] if isinstance(value, str) else ""
+    return storable(value, _LONGEST_WORD)
 
 
 def _number(value: Any) -> int | None:

@@ -8,6 +8,7 @@ import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from newsletter.composition import Service
 from newsletter.feedback.ingest import keep_call
@@ -27,7 +28,12 @@ BODY_LIMIT = 2_000_000
 async def take_events(request: Request) -> PlainTextResponse:
     """Keep a genuine call; refuse every other without a trace in the store."""
     service, metrics = service_of(request), metrics_of(request)
-    body = await _bounded(request)
+    try:
+        body = await _bounded(request)
+    except ClientDisconnect:
+        # Nobody is there to be answered; it is no fault of ours, and a stranger may do so at will.
+        metrics.refused.labels("cut short").inc()
+        return PlainTextResponse("cut short\n", 400)
     if body is None:
         metrics.refused.labels("too large").inc()
         return PlainTextResponse(f"a call has {BODY_LIMIT:,} bytes at most\n", 413)

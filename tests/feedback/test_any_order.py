@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlmodel import col, select
 
 from newsletter.database import Database
+from newsletter.delivery.models import Delivery
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.ingest import keep_call
 from newsletter.feedback.models import Consequence, DeliveryOutcome, FeedbackEventRow, FeedbackPolicy, LinkClick, Surge
@@ -91,6 +92,10 @@ def _story(feedback: Feedback, mails: list[dict[str, Event]]) -> Any:
     yield feedback.event(mails[0]["fine@example.com"], "open", at, sg_machine_open=True)
     yield feedback.event(mails[3]["gone@example.com"], "dropped", at, reason="Bounced Address")
     yield feedback.event({"email": "late@example.com", "sg_message_id": ""}, "bounce", at + timedelta(hours=2), **hard)
+    # Both of one second; and what SendGrid drops since a provider's bounces surge.
+    yield feedback.event(mails[3]["r2@163.com"], "bounce", at + timedelta(hours=1), **soft)
+    yield feedback.event(mails[3]["r2@163.com"], "bounce", at + timedelta(hours=1), **hard)
+    yield feedback.event(mails[3]["r1@163.com"], "dropped", at + timedelta(hours=1), reason="Bounced Address")
     yield {"event": "brand_new", "email": "fine@example.com", "timestamp": int(at.timestamp()), "sg_event_id": "n"}
 
 
@@ -111,6 +116,7 @@ def everything(database: Database) -> dict[str, list[Any]]:
             "consequences": sorted(map(str, consequences)),
             "suppressed": sorted(map(str, session.exec(standing.where(col(Suppression.lifted_at).is_(None))))),
             "surges": sorted((one.mailing_id, one.provider) for one in session.exec(select(Surge))),
+            "reached": sorted(session.exec(select(Delivery.id, Delivery.may_have_reached))),
             "states": sorted((one.id, str(one.state)) for one in session.exec(select(Subscription))),
         }
 

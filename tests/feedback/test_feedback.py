@@ -268,7 +268,7 @@ def test_a_call_that_cannot_be_applied_is_set_aside_and_the_rest_goes_on(feedbac
     while apply_next(world.database, faulty):
         pass
     first, second = rows(feedback, EventCall)
-    assert ("could not be applied (ValueError)" in first.problem, second.problem) == (True, "")
+    assert ("event 1 could not be applied (ValueError)" in first.problem, second.problem) == (True, "")
     assert reasons(feedback, "fine@example.com") == ["hard_bounce"]
     assert reasons(feedback, "trip@example.com") == []
     with world.database.writing() as session:

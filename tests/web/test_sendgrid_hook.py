@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 
+import anyio
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -147,6 +148,22 @@ def test_re_serialised_truncated_and_too_large_calls_are_refused(site, hook):
     large = b"[" + b" " * BODY_LIMIT + b"]"
     assert post(hook, large).status_code == 413
     assert post(hook, b" " * 10_000_000).status_code == 413
+    assert kept(site) == []
+
+
+def test_a_call_that_is_cut_short_by_its_sender_is_no_fault_of_ours(site, hook):
+    parts = iter([{"type": "http.request", "body": BODY[:9], "more_body": True}, {"type": "http.disconnect"}])
+    answered = []
+
+    async def receive():
+        return next(parts)
+
+    async def send(message):
+        answered.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/webhooks/sendgrid", "query_string": b"", "headers": []}
+    anyio.run(hook.app, {**scope, "app": hook.app}, receive, send)
+    assert [one["status"] for one in answered if "status" in one] == [400]
     assert kept(site) == []
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.cli import (
     alerts,
+    backup,
     doctor,
     feedback,
     finding,
@@ -48,6 +49,9 @@ app.command()(report)
 app.command()(serving.init)
 app.command()(serving.serve)
 app.command()(serving.emulator)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(backup.move)
 publication.app.command()(snippet)
 for command in (finding.find, rights.consent, rights.export_person, rights.erase):
     readers.app.command()(command)

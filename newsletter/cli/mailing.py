@@ -29,6 +29,7 @@ from newsletter.delivery.policies import policy_of, set_policy
 from newsletter.delivery.policy import Policy
 from newsletter.delivery.scheduling import Order, read_time, schedule
 from newsletter.errors import Refused
+from newsletter.hosts import open_holds
 from newsletter.issues.shelf import find_issue
 from newsletter.publications import home_of, publication_by_id, publication_named, zone_of
 from subscribers.actors import COMMAND_LINE
@@ -120,7 +121,8 @@ def list_(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
 @app.command()
 def show(mailing_id: ID, as_json: AsJSON = False) -> None:
     """Show one mailing with the account of every candidate."""
-    with open_service().database.reading() as session:
+    service = open_service()
+    with service.database.reading() as session:
         mailing = find_mailing(session, mailing_id)
         row = _row(session, mailing)
         zone = zone_of(publication_by_id(session, mailing.publication_id))
@@ -129,9 +131,12 @@ def show(mailing_id: ID, as_json: AsJSON = False) -> None:
             for batch in batches_in_trouble(session, mailing_id)
         ]
         account = account_of(session, mailing)
+        held = [*(one.reason for one in open_holds(session)), *filter(None, [service.room.lack()])]
     if as_json:
-        print_json(row | {"batches_in_trouble": trouble})
+        print_json(row | {"batches_in_trouble": trouble, "store_held": held})
         return
+    for reason in held:
+        say(f"NOTHING IS MAILED: {reason}. See `newsletter move`.")
     print_facts(
         {name: row[name] for name in ("id", "issue", "title", "state", "reason", "due", "audience", "again", "live")}
     )

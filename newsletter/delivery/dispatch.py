@@ -35,8 +35,11 @@ from newsletter.delivery.lifecycle import (
 )
 from newsletter.delivery.mailings import conclude, move
 from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
+from newsletter.delivery.reach import Reach, reach_of, write_intent, write_refusal
 from newsletter.delivery.requests import Letterhead, build_message, last_look, mark, move_to_new_batch
 from newsletter.errors import NewsletterError
+from newsletter.hosts import store_may_mail
+from newsletter.journal.segments import Journal
 from newsletter.providers.base import CallEnd, Message, Provider
 
 
@@ -55,6 +58,8 @@ class Desk:
     claimant: Claimant
     letterhead: Letterhead
     clock: Callable[[], datetime]
+    #: Where each call is written down before it is made, outside the database.
+    journal: Journal | None = None
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,14 @@ class _Submission:
     message: Message
     attempt: str
     delivery_ids: tuple[int, ...]
+    reach: Reach
 
 
 def dispatch_next(desk: Desk) -> bool:
     """Claim a batch and dispatch it; tell whether there was one, and so may be another."""
     with desk.database.writing() as session:
+        if not store_may_mail(session):
+            return False
         claim = claim_next(session, desk.claimant, now=desk.clock())
     if claim is None:
         return False
@@ -80,8 +88,10 @@ def dispatch_batch(desk: Desk, claim: Claim) -> None:
         submission = _commit_to_submitting(session, claim, desk)
     if submission is None:
         return
-    end = desk.provider.submit(submission.message)
+    unwritten = write_intent(desk.journal, submission.reach, submission.attempt, now=desk.clock())
+    end = unwritten or desk.provider.submit(submission.message)
     _record_surely(desk, claim, submission, end)
+    write_refusal(desk.journal, submission.attempt, end, now=desk.clock())
 
 
 def _record_surely(desk: Desk, claim: Claim, submission: _Submission, end: CallEnd) -> None:
@@ -128,7 +138,8 @@ def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> _Submis
     session.add(attempt)
     move_batch(session, claim, BatchState.submitting, lease_until=desk.claimant.lease_from(now))
     message = build_message(session, batch, look, desk.letterhead, attempt.id)
-    return _Submission(message, attempt.id, tuple(row.delivery_id for row in look.stays))
+    delivery_ids = tuple(row.delivery_id for row in look.stays)
+    return _Submission(message, attempt.id, delivery_ids, reach_of(session, batch.mailing_id, delivery_ids))
 
 
 def _record(session: Session, claim: Claim, submission: _Submission, end: CallEnd, *, now: datetime) -> None:

@@ -11,6 +11,7 @@ from newsletter.delivery.accounts import batch_states, standing_of
 from newsletter.delivery.lifecycle import MAILING_COMES_FROM, MailingState, conclusion
 from newsletter.delivery.models import Mailing
 from newsletter.errors import NotFound, Refused
+from newsletter.hosts import store_may_mail
 from newsletter.publications import Publication
 from subscribers.bulk import rows_changed
 
@@ -78,8 +79,10 @@ def begin_due(session: Session, *, live: bool, now: datetime) -> list[int]:
     """Begin every scheduled mailing whose time has come; each begins once, however many clocks run (DESIGN §4.1).
 
     A mailing that was scheduled to reach real readers begins only where real readers can be reached, and the other way
-    round (DESIGN §4.11).
+    round (DESIGN §4.11). Where the store is held none does.
     """
+    if not store_may_mail(session):
+        return []
     due = (col(Mailing.state) == MailingState.scheduled) & (col(Mailing.due_at) <= now)
     found = session.exec(select(Mailing.id).where(due, col(Mailing.live).is_(live))).all()
     return [

@@ -86,7 +86,9 @@ def replay(database: Database, journal: Journal, manifest: Manifest, hasher: Add
     story = story_since(journal, manifest)
     erased = sum(_in_chunks(database, list(story.erased.values()), hasher, _erase))
     suppressed = sum(_in_chunks(database, [one for one in story.suppressed.values() if one], hasher, _suppress))
-    left = sum(_in_chunks(database, [one for one in story.left.values() if one], hasher, _leave))
+    # Erasing has ended what the erased had, and keeps them out for good.
+    gone = [one for one in story.left.values() if one and one["hash"] not in story.erased]
+    left = sum(_in_chunks(database, gone, hasher, _leave))
     calls, reached = _reach(database, journal, manifest, story.refused)
     return Replayed(left, suppressed, erased, calls, reached, tuple(story.unreadable), story.has_mark)
 

@@ -61,7 +61,7 @@ def verify_sqlite(file: Path, counts: Mapping[str, int]) -> None:
                 raise Refused(f"the copy is damaged: {integrity}")
             if broken := connection.execute(text("PRAGMA foreign_key_check")).first():
                 raise Refused(f"in the copy a row points at nothing: {tuple(broken)}")
-            _compare(counts, counts_of(connection))
+            require_rows(counts, counts_of(connection))
             require_balance(connection)
     finally:
         database.close()
@@ -87,7 +87,7 @@ def copy_postgres(database: Database, folder: Path, moved: Moved) -> tuple[list[
                 opened.writelines(rows)
             files.append(file)
             moved(number, len(counts))
-    _compare(counts, {file.stem: lines_in(file) for file in files})
+    require_rows(counts, {file.stem: lines_in(file) for file in files})
     return files, counts
 
 
@@ -131,7 +131,12 @@ def require_balance(connection: Connection) -> None:
                 raise Refused(f"the account of mailing {mailing.id} does not balance: {account.standing.line()}")
 
 
-def _compare(expected: Mapping[str, int], found: Mapping[str, int]) -> None:
+def require_rows(expected: Mapping[str, int], found: Mapping[str, int]) -> None:
+    """Refuse a copy whose tables do not hold as many rows as they should.
+
+    Raises:
+        Refused: The sentence names them.
+    """
     if wrong := [name for name, count in expected.items() if found.get(name) != count]:
         said = ", ".join(f"{name} ({found.get(name, 0):,} instead of {expected[name]:,})" for name in wrong)
         raise Refused(f"the copy does not hold the rows of the store: {said}")

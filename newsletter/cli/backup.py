@@ -13,7 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from sqlmodel import Session, col, select
 
 from newsletter.backups.manifest import Manifest
-from newsletter.backups.restoring import Keys, Restored, look_into, restore_sqlite
+from newsletter.backups.restoring import Keys, Place, Restored, look_into
+from newsletter.backups.restoring import restore as restore_backup
 from newsletter.backups.taking import SUFFIX, Source, calls_under_way, let_go_of_old, name_at, retire, take
 from newsletter.cli.console import AsJSON, Yes, confirm, err, open_service, print_json, print_rows, say
 from newsletter.cli.serving import alone_on
@@ -73,18 +74,14 @@ def restore(
     service = Service(settings)
     database = open_database(settings)
     keys = Keys(service.hasher, service.signer.key_ids, service.journal)
-    with alone_on(settings, may_be_missing=True):
-        manifest = look_into(file, database, keys)
+    workshop = database.file.parent if database.file else settings.data_dir
+    with alone_on(settings, restoring=True):
+        manifest = look_into(file, database, keys, workshop)
         confirm(_question(manifest), yes=yes)
         _save_what_waits(service)
-        restored = restore_sqlite(
-            file,
-            database,
-            keys,
-            machine=service.machine,
-            live=service.live,
-            now=service.clock(),
-            step=lambda words: err.print(f"[dim]{words} …[/]"),
+        place = Place(database, service.machine, service.live, workshop)
+        restored = restore_backup(
+            file, place, keys, now=service.clock(), step=lambda words: err.print(f"[dim]{words} …[/]")
         )
     if as_json:
         print_json(_as_json(manifest) | {"replayed": asdict(restored.replayed), "kept_aside": restored.kept_aside})

@@ -13,6 +13,7 @@ import structlog
 import typer
 import uvicorn
 from filelock import FileLock, Timeout
+from sqlalchemy import text
 
 from newsletter.cli.console import AsJSON, print_json, say, say_not_live
 from newsletter.composition import Service, load_settings, open_database, shipped
@@ -154,14 +155,23 @@ def stopped_in_order() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
+#: Any number that nothing else of ours locks by: every `serve` on a PostgreSQL shares it, a restore has it alone.
+SERVING_LOCK = 7_166_272
+
+
 @contextmanager
-def alone_on(settings: Settings, *, may_be_missing: bool = False) -> Iterator[None]:
-    """Hold the one place of a dispatcher on an SQLite file; PostgreSQL has room for many."""
-    file = Database(settings.resolved_database_url).file
-    if file is None:
-        yield
+def alone_on(settings: Settings, *, restoring: bool = False) -> Iterator[None]:
+    """Hold the one place of a dispatcher on an SQLite file; PostgreSQL has room for many, unless it is restored.
+
+    Raises:
+        Misconfigured: The place is taken, or there is no file that could be served.
+    """
+    database = Database(settings.resolved_database_url)
+    if (file := database.file) is None:
+        with _among_others(database, restoring=restoring):
+            yield
         return
-    if not file.exists() and not may_be_missing:
+    if not file.exists() and not restoring:
         raise Misconfigured(f"the database {file} does not exist: create it with `newsletter init`")
     lock = FileLock(f"{file}.lock")
     try:
@@ -172,6 +182,21 @@ def alone_on(settings: Settings, *, may_be_missing: bool = False) -> Iterator[No
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _among_others(database: Database, *, restoring: bool) -> Iterator[None]:
+    lock = "pg_try_advisory_lock" if restoring else "pg_try_advisory_lock_shared"
+    with database.writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # With the connection the lock ends, however the process does.
+        if not connection.execute(text(f"SELECT {lock}(:key)"), {"key": SERVING_LOCK}).scalar():
+            raise Misconfigured(
+                "a `newsletter serve` runs on this database: stop every one of them first"
+                if restoring
+                else "this database is being restored: start again when that is done"
+            )
+        yield
+    database.close()
 
 
 @contextmanager

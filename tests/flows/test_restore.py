@@ -7,13 +7,16 @@ import subprocess
 import time
 import urllib.request
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from sqlmodel import col, select
 
+from newsletter.backups.taking import Source, take
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Mailing
 from newsletter.hosts import open_holds
+from newsletter.journal.segments import Journal
 from subscribers.models import Subscriber, Subscription, SubscriptionState
 from tests.flows.serving import serving, stored_world, wait_for_the_end
 from tests.local_sendgrid import local_sendgrid
@@ -148,17 +151,19 @@ def test_an_issue_that_the_backup_never_knew_is_recognised_by_its_text(
 
 def test_a_backup_in_the_middle_of_a_mailing(world, emulator, newsletter, newsletter_command, tmp_path):
     """What was pending in it was mailed afterwards: the last look knows."""
-    emulator.fault("slow", seconds=0.4, times=None)
+    emulator.fault("slow", seconds=1.5, times=None)
     mailing_id = world.schedule(world.issue())
     with serving(newsletter_command, tmp_path, emulator, NEWSLETTER_DISPATCH_THREADS="1"):
         while not world.account(mailing_id).standing.accepted:
             time.sleep(0.05)
-        taken = newsletter("backup", "--json")
+        file = tmp_path / "middle.backup"
+        journal = Journal(tmp_path / "journal", world.hasher)
+        take(Source(world.database, journal, "here", live=False), file, lambda *_: None, now=datetime.now(UTC))
         assert world.mailing(mailing_id).state is MailingState.running
         emulator.mend()
         wait_for_the_end(world, mailing_id)
     world.database.close()
-    newsletter("restore", taken["file"], "--yes")
+    newsletter("restore", str(file), "--yes")
     newsletter("move", "--release", "--yes")
     assert world.account(mailing_id).standing.pending
     with serving(newsletter_command, tmp_path, emulator):

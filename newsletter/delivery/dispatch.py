@@ -40,7 +40,7 @@ from newsletter.delivery.requests import Letterhead, build_message, last_look, m
 from newsletter.errors import NewsletterError
 from newsletter.hosts import store_may_mail
 from newsletter.journal.segments import Journal
-from newsletter.providers.base import CallEnd, Message, Provider
+from newsletter.providers.base import CallEnd, Ending, Message, Provider
 
 
 log = structlog.get_logger(__name__)
@@ -68,6 +68,8 @@ class _Submission:
     attempt: str
     delivery_ids: tuple[int, ...]
     reach: Reach
+    #: From then on others take this worker for dead.
+    lease_until: datetime
 
 
 def dispatch_next(desk: Desk) -> bool:
@@ -89,9 +91,16 @@ def dispatch_batch(desk: Desk, claim: Claim) -> None:
     if submission is None:
         return
     unwritten = write_intent(desk.journal, submission.reach, submission.attempt, now=desk.clock())
-    end = unwritten or desk.provider.submit(submission.message)
+    end = unwritten or _overslept(desk, submission) or desk.provider.submit(submission.message)
     _record_surely(desk, claim, submission, end)
     write_refusal(desk.journal, submission.attempt, end, now=desk.clock())
+
+
+def _overslept(desk: Desk, submission: _Submission) -> CallEnd | None:
+    """Give up a call whose lease has run out before it began: the machine was paused, and others may have it by now."""
+    if desk.clock() < submission.lease_until:
+        return None
+    return CallEnd(Ending.never_left, detail="the machine was paused before the call; it was not made")
 
 
 def _record_surely(desk: Desk, claim: Claim, submission: _Submission, end: CallEnd) -> None:
@@ -136,10 +145,12 @@ def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> _Submis
         id=token_urlsafe(16), batch_id=batch.id, number=claim.number, size=len(look.stays), submitting_at=now
     )
     session.add(attempt)
-    move_batch(session, claim, BatchState.submitting, lease_until=desk.claimant.lease_from(now))
+    lease_until = desk.claimant.lease_from(now)
+    move_batch(session, claim, BatchState.submitting, lease_until=lease_until)
     message = build_message(session, batch, look, desk.letterhead, attempt.id)
     delivery_ids = tuple(row.delivery_id for row in look.stays)
-    return _Submission(message, attempt.id, delivery_ids, reach_of(session, batch.mailing_id, delivery_ids))
+    reach = reach_of(session, batch.mailing_id, delivery_ids)
+    return _Submission(message, attempt.id, delivery_ids, reach, lease_until)
 
 
 def _record(session: Session, claim: Claim, submission: _Submission, end: CallEnd, *, now: datetime) -> None:

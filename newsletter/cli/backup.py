@@ -1,7 +1,7 @@
 """`newsletter backup`, `restore` and `move`: a copy that can be relied on, and a store that goes where it is needed."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -23,8 +23,12 @@ from newsletter.delivery.accounts import standing_of
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Mailing
 from newsletter.errors import Misconfigured, Refused
-from newsletter.hosts import open_holds, release_store
+from newsletter.hosts import OpenHold, open_holds, release_store
+from newsletter.publications import home_of, publication_by_id
 from subscribers.actors import COMMAND_LINE
+from subscribers.audience import audience_size
+from subscribers.filters import parse_filter
+from subscribers.matching import matches
 
 
 #: So long a handover waits for the calls under way, in seconds; more than any call may last.
@@ -100,31 +104,36 @@ def move(
     with service.database.reading() as session:
         holds = open_holds(session)
         going = list(_going_out(session, service))
-    if as_json and not release:
-        print_json({"held": [asdict(one) for one in holds], "goes_out": going})
-        return
+    if not as_json:
+        _say_where_it_stands(holds, going)
+    if release and holds:
+        _release(service, going, yes=yes)
+    if as_json:
+        print_json({"held": [asdict(one) for one in holds], "goes_out": going, "released": release and bool(holds)})
+    elif release and holds:
+        say("Released.")
+
+
+def _say_where_it_stands(holds: Sequence[OpenHold], going: Sequence[dict[str, Any]]) -> None:
     for hold in holds:
         say(f"Held since {hold.held_at:%Y-%m-%d %H:%M} UTC: {hold.reason}.")
     if not holds:
         say("The store is not held: it mails from where `newsletter serve` runs.")
     if going:
-        print_rows(going, ("mailing", "issue", "state", "due", "pending", "live"), title="What goes out")
+        print_rows(going, ("mailing", "issue", "state", "due", "readers", "live"), title="What goes out")
     else:
         say("No mailing is under way or due within a week.")
-    if not release or not holds:
-        return
-    pending = sum(one["pending"] for one in going)
+
+
+def _release(service: Service, going: Sequence[dict[str, Any]], *, yes: bool) -> None:
+    readers = sum(one["readers"] for one in going)
     confirm(
-        f"Let it mail from this machine? {len(going)} mailings go on or begin, {pending:,} readers wait in them. "
+        f"Let it mail from this machine? {len(going)} mailings go on or begin, to {readers:,} readers at most. "
         "Be sure that no other copy of the store mails.",
         yes=yes,
     )
     with service.database.writing() as session:
         release_store(session, service.machine, by=COMMAND_LINE, now=service.clock())
-    if as_json:
-        print_json({"released": [asdict(one) for one in holds], "goes_out": going})
-    else:
-        say("Released.")
 
 
 def _target(service: Service, to: Path | None) -> Path:
@@ -196,9 +205,18 @@ def _going_out(session: Session, service: Service) -> Iterator[dict[str, Any]]:
                 "issue": one.issue_id,
                 "state": str(one.state),
                 "due": _shown(one.due_at),
-                "pending": standing_of(session, one).pending,
+                "readers": _still_to_mail(session, one, service.clock()),
                 "live": one.live,
             }
+
+
+def _still_to_mail(session: Session, mailing: Mailing, now: datetime) -> int:
+    """Count to how many readers a mailing may still go."""
+    if mailing.frozen_at:
+        return standing_of(session, mailing).pending
+    publication = publication_by_id(session, mailing.publication_id)
+    meant = matches(session, parse_filter(mailing.audience), home_of(publication))
+    return audience_size(session, publication.id, meant, now=now).may_be_mailed
 
 
 def _shown(moment: datetime) -> str:

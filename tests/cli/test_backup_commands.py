@@ -59,8 +59,9 @@ def test_a_handed_over_store_mails_nothing_until_it_is_taken_back(world, home, t
     shown = home("mailing", "show", str(mailing_id))
     assert "NOTHING IS MAILED: the store was handed over" in " ".join(shown.stdout.split())
     released = json.loads(home("move", "--release", "--yes", "--json").stdout)
-    assert [one["kind"] for one in released["released"]] == ["retired"]
-    assert [one["mailing"] for one in released["goes_out"]] == [mailing_id]
+    assert released["released"]
+    assert [one["kind"] for one in released["held"]] == ["retired"]
+    assert [(one["mailing"], one["readers"]) for one in released["goes_out"]] == [(mailing_id, 3)]
     assert held(world) == []
     assert "is not held" in home("move").stdout
 

@@ -281,10 +281,10 @@ def test_a_machine_that_was_paused_before_its_call_does_not_make_it(world):
     """It sleeps between the commit of `submitting` and the first byte; meanwhile the batch may be another's."""
     world.readers(addresses(1))
     mailing_id = world.running()
-    asked = []
+    asked: list[int] = []
 
     def clock():
-        asked.append(None)
+        asked.append(1)
         if len(asked) == 3:
             # The claim and the last look are done.
             world.clock.forward(3600)

@@ -29,6 +29,7 @@ class AlertKind(StrEnum):
     blocked = "blocked"
     complaints_rising = "complaints_rising"
     slot_empty = "slot_empty"
+    store_held = "store_held"
     trial = "trial"
 
 

@@ -4,6 +4,7 @@ Never by accident (DESIGN §4.11): real readers are mailed only where ``NEWSLETT
 Everywhere else the provider is a SendGrid on loopback, reached without any proxy and with a key of its own.
 """
 
+import hmac
 import logging
 import os
 import secrets
@@ -30,6 +31,8 @@ from newsletter.delivery.requests import Letterhead
 from newsletter.delivery.variants import Workshop
 from newsletter.errors import Misconfigured
 from newsletter.feedback.applying import PROVIDER, Scene
+from newsletter.journal.entries import Scribe
+from newsletter.journal.segments import Journal
 from newsletter.migrations import require_current
 from newsletter.notices.addressing import Gate
 from newsletter.notices.alerting import AlertDesk
@@ -42,6 +45,7 @@ from newsletter.providers.sendgrid_account import AccountAPI
 from newsletter.providers.sendgrid_client import SendGridAccount
 from newsletter.providers.sendgrid_events import load_key
 from newsletter.rendering.themes import Theme, load_notice_theme, load_theme
+from newsletter.room import Room
 from newsletter.settings import Settings, is_loopback
 from newsletter.signing import LinkSigner
 from subscribers.hashing import AddressHasher
@@ -76,7 +80,29 @@ class Service:
         """
         database = open_database(self.settings)
         require_current(database)
+        return self._journalled(database)
+
+    def _journalled(self, database: Database) -> Database:
+        database.after_commit = Scribe(database, lambda: self.journal).catch_up
         return database
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What outlives the store: who left, who must not be mailed, who was mailed."""
+        return Journal(self.settings.resolved_journal_dir, self.hasher)
+
+    @cached_property
+    def room(self) -> Room:
+        """The disks that must keep a reserve: of the data folder, the store and the journal."""
+        file = self.database.file
+        stores = (file.parent,) if file else ()
+        folders = (self.settings.data_dir, *stores, self.settings.resolved_journal_dir)
+        return Room(folders, self.settings.disk_reserve_percent, self.settings.disk_reserve_mb)
+
+    @cached_property
+    def machine(self) -> str:
+        """This machine, as stores know it."""
+        return machine_of(self.settings)
 
     @cached_property
     def workshop(self) -> Workshop:
@@ -162,7 +188,7 @@ class Service:
     def desk(self, provider: Provider) -> Desk:
         """Give a desk from which this process dispatches to a provider."""
         claimant = Claimant(f"{socket.gethostname()}:{os.getpid()}", self.live, self._lease_seconds)
-        return Desk(self.database, provider, claimant, self.letterhead, self.clock)
+        return Desk(self.database, provider, claimant, self.letterhead, self.clock, self.journal)
 
     def notice_desk(self, provider: Provider) -> NoticeDesk:
         """Give a desk from which this process sends notices through a provider."""
@@ -271,7 +297,19 @@ def _secrets(settings: Settings, said: SecretStr, name: str) -> tuple[bytes, ...
     return tuple(line.encode() for line in lines)
 
 
-_SETTING_OF = {"pepper": "ADDRESS_PEPPER", "link-key": "LINK_KEY"}
+#: /etc/machine-id is hashed with a key of the application before it is kept anywhere (man 5 machine-id).
+_OF_MACHINES = b"newsletter: the machine that a store lives on"
+_MACHINE_ID = Path("/etc/machine-id")
+
+
+def machine_of(settings: Settings) -> str:
+    """Name this machine by a keyed hash: of the setting, of the system's id, else of one made in the data folder."""
+    said = settings.machine_id or (_MACHINE_ID.read_text().strip() if _MACHINE_ID.is_file() else "")
+    words = said.encode() or b"".join(_secrets(settings, SecretStr(""), "machine"))
+    return hmac.digest(_OF_MACHINES, words, "sha256").hex()[:32]
+
+
+_SETTING_OF = {"pepper": "ADDRESS_PEPPER", "link-key": "LINK_KEY", "machine": "MACHINE_ID"}
 
 
 def configure_logging(*, verbose: bool = False) -> None:

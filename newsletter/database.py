@@ -8,7 +8,7 @@ fair lock, so that a reader's unsubscribe waits for one chunk of a freeze and no
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -80,6 +80,8 @@ class Database:
         self.file = Path(parsed.database).resolve() if self.is_sqlite and parsed.database else None
         self.url = parsed if self.is_sqlite else parsed.set(drivername="postgresql+psycopg")
         self._writer_lock = FairLock()
+        #: Called after each transaction that wrote, before anybody hears that it did.
+        self.after_commit: Callable[[], None] | None = None
         if self.is_sqlite:
             if self.file and self.file.parent.is_dir() and not self.file.exists():
                 make_private(self.file)
@@ -104,13 +106,15 @@ class Database:
         Args:
             one_snapshot: Every statement sees the same state of the database; on SQLite that is always so.
         """
-        if not self.is_sqlite:
+        if self.is_sqlite:
+            with self._writer_lock, Session(self.writer, expire_on_commit=False) as session, session.begin():
+                yield session
+        else:
             engine = self.writer.execution_options(isolation_level="REPEATABLE READ") if one_snapshot else self.writer
             with Session(engine, expire_on_commit=False) as session, session.begin():
                 yield session
-            return
-        with self._writer_lock, Session(self.writer, expire_on_commit=False) as session, session.begin():
-            yield session
+        if self.after_commit is not None:
+            self.after_commit()
 
     def close(self) -> None:
         """Close every connection."""

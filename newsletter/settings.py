@@ -33,6 +33,17 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "", description="Database address; empty means an SQLite file in the data folder. PostgreSQL: postgresql://…"
     )
+    journal_dir: Path | None = Field(
+        None,
+        description="Folder of the journal of departures and calls, best on another disk; empty: in the data folder.",
+    )
+    machine_id: str = Field(
+        "", description="What names this machine, for containers; empty: /etc/machine-id, else a file of our own."
+    )
+    disk_reserve_percent: float = Field(
+        5.0, ge=0, lt=100, description="Below this share of free disk nothing new is mailed until there is room."
+    )
+    disk_reserve_mb: int = Field(200, ge=0, description="The same in megabytes; the larger of the two counts.")
     live: bool = Field(default=False, description="Real readers are mailed only when this is true and a key is set.")
     sendgrid_api_key: SecretStr = Field(
         SecretStr(""),
@@ -205,6 +216,11 @@ class Settings(BaseSettings):
     def plan_hook_secrets(self) -> tuple[str, ...]:
         """The secrets that a payment system may sign with; without one it is not listened to."""
         return _words(self.plan_hook_secret)
+
+    @property
+    def resolved_journal_dir(self) -> Path:
+        """Where the journal is, with the default in the data folder filled in."""
+        return self.journal_dir or self.data_dir / "journal"
 
     @property
     def resolved_database_url(self) -> str:

@@ -9,6 +9,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from itsdangerous import BadSignature, TimestampSigner
 
@@ -71,6 +72,11 @@ class LinkSigner:
     def __post_init__(self) -> None:
         if not self.keys or any(len(key) < MIN_SECRET_BYTES for key in self.keys):
             raise ValueError(f"give at least one key, each of at least {MIN_SECRET_BYTES} bytes")
+
+    @cached_property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of the keys, the oldest first; they tell nothing of the keys."""
+        return tuple(hmac.digest(key, b"key id", "sha256").hex()[:8] for key in self.keys)
 
     def sign(self, purpose: Purpose, *ids: int, at: datetime) -> str:
         """Write a token for these ids; the same ids at the same second give the same token."""

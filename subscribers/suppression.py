@@ -79,16 +79,19 @@ class HashedOrder:
     reason: SuppressionReason
     publication_id: int | None
     origin: str
+    #: The pepper that it was hashed with; empty: the newest.
+    hash_key_id: str = ""
 
 
 def add_hashed(session: Session, order: HashedOrder, *, hasher: AddressHasher, by: Actor, now: datetime) -> int | None:
-    """Suppress an address by its hash with the newest pepper; give the new row's id, nothing where one stood already.
+    """Suppress an address by its keyed hash; give the new row's id, nothing where one stood already.
 
     Raises:
         OtherPepper: The store was hashed with another pepper.
     """
     begin_with_pepper(session, hasher, now=now)
-    row = {**vars(order), "hash_key_id": hasher.key_id, "created_at": now, "created_by": str(by), "lifted_by": ""}
+    key_id = order.hash_key_id or hasher.key_id
+    row = {**vars(order), "hash_key_id": key_id, "created_at": now, "created_by": str(by), "lifted_by": ""}
     before = _newest(session, order.address_hash)
     insert_missing(session, Suppression, [row])
     after = _newest(session, order.address_hash)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.cli import (
     alerts,
+    backup,
     doctor,
     feedback,
     finding,
@@ -53,6 +54,9 @@ app.command()(report)
 app.command()(serving.init)
 app.command()(serving.serve)
 app.command()(serving.emulator)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(backup.move)
 publication.app.command()(snippet)
 issue.app.command()(ready)
 for command in (finding.find, rights.consent, rights.export_person, rights.erase):

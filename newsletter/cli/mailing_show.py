@@ -25,6 +25,7 @@ from newsletter.delivery.mailings import find_mailing
 from newsletter.delivery.overview import Overview, overview_of
 from newsletter.delivery.panel import Look, in_words, looks_at
 from newsletter.delivery.progress import Standing
+from newsletter.hosts import open_holds
 from newsletter.publications import publication_by_id, zone_of
 
 
@@ -44,6 +45,8 @@ class _Seen:
     looks: tuple[Look, ...]
     pace: Mapping[str, Any]
     resent: Resent
+    #: Why nothing at all is mailed now.
+    store_held: tuple[str, ...]
     zone: ZoneInfo
     live: bool
 
@@ -87,7 +90,9 @@ def _look(session: Session, service: Service, mailing_id: int) -> _Seen:
     overview = overview_of(session, mailing, now=service.clock())
     looks = tuple(looks_at(session, publication, mailing.revision_id))
     pace, resent = pace_row(session, mailing, zone), resent_in(session, mailing_id)
-    return _Seen(row_of(session, mailing), overview, brief(overview, zone), looks, pace, resent, zone, service.live)
+    held = (*(one.reason for one in open_holds(session)), *filter(None, [service.room.lack()]))
+    row, briefing = row_of(session, mailing), brief(overview, zone)
+    return _Seen(row, overview, briefing, looks, pace, resent, held, zone, service.live)
 
 
 def _page(seen: _Seen) -> Group:
@@ -97,6 +102,7 @@ def _page(seen: _Seen) -> Group:
         Text(f"Mailing {row['id']}  {row['title']}", style="bold"),
         Text(f"{row['state'].upper()}  {_facts(row)}", style="dim"),
         Text(""),
+        *(Text(f"NOTHING IS MAILED: {reason}. See `newsletter move`.", style="bold") for reason in seen.store_held),
         Text(seen.briefing.sentence, style="bold"),
         *(Text(remark) for remark in (*seen.briefing.remarks, *how_it_goes(seen.pace), *_twice(seen.resent))),
         Text(""),
@@ -214,6 +220,7 @@ def _as_json(seen: _Seen) -> dict[str, Any]:
         "panel": [asdict(one) | {"word": one.word} for one in seen.looks],
         "batches_in_trouble": [_request(one, seen.zone) for one in overview.trouble],
         "resent": vars(seen.resent),
+        "store_held": list(seen.store_held),
         **seen.pace,
     }
 

@@ -14,18 +14,21 @@ import structlog
 import typer
 import uvicorn
 from filelock import FileLock, Timeout
+from sqlalchemy import text
 
 from newsletter.cli.console import AsJSON, print_json, say, say_not_live
 from newsletter.composition import Service, load_settings, open_database, shipped
 from newsletter.database import Database
 from newsletter.delivery.claims import sweep
-from newsletter.delivery.dispatch import dispatch_next
+from newsletter.delivery.dispatch import Desk, dispatch_next
 from newsletter.emulator.app import EmulatorSettings
 from newsletter.emulator.serving import running as emulator_running
 from newsletter.emulator.serving import serve as serve_emulator
 from newsletter.errors import Misconfigured
 from newsletter.feedback.ingest import apply_next
 from newsletter.feedback.pulling import pull, remove_next
+from newsletter.hosts import arrive, open_holds
+from newsletter.link_keys import keep_link_keys, note_link_keys, require_same_link_keys
 from newsletter.migrations import migrate
 from newsletter.notices.alerting import tell_next
 from newsletter.notices.dispatch import send_next, tidy
@@ -35,6 +38,7 @@ from newsletter.settings import Settings
 from newsletter.web.app import create_app
 from newsletter.worker.clock import Clock, stop
 from newsletter.worker.dispatchers import NOTICE_THREADS, Dispatchers
+from newsletter.worker.vigil import Vigil
 from subscribers.hashing import adopt_peppers, require_same_pepper
 
 
@@ -43,14 +47,21 @@ log = structlog.get_logger(__name__)
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 
 
-def init() -> None:
+def init(
+    forget_link_keys: Annotated[
+        bool, typer.Option("--forget-link-keys", help="Let the links die that keys signed which are not here any more.")
+    ] = False,
+) -> None:
     """Create the store, or bring it to the shape of this version."""
     service = Service(load_settings())
     say_not_live(service)
     database = open_database(service.settings)
     revision = migrate(database)
     _adopt_peppers(database, service)
-    _ = service.signer
+    with database.writing() as session:
+        if forget_link_keys:
+            keep_link_keys(session, service.signer.key_ids)
+        note_link_keys(session, service.signer.key_ids, now=service.clock())
     say(f"The store {database.url.render_as_string(hide_password=True)} is at revision {revision}.")
 
 
@@ -66,7 +77,7 @@ def serve(port: Port = None, as_json: AsJSON = False) -> None:
     """Run the service on this machine: readers' pages, clock and dispatch."""
     settings = load_settings()
     with stopped_in_order(), ExitStack() as parts:
-        parts.enter_context(_alone_on(settings))
+        parts.enter_context(alone_on(settings))
         bound = parts.enter_context(listening(settings.host, settings.port if port is None else port))
         url = f"http://{settings.host}:{bound.getsockname()[1]}"
         service = Service(settings.model_copy(update={"public_url": settings.public_url or url}))
@@ -74,7 +85,8 @@ def serve(port: Port = None, as_json: AsJSON = False) -> None:
         emulator_url = parts.enter_context(_local_sendgrid(service))
         if emulator_url:
             service = _heard_by(service, emulator_url, url)
-        _require_pepper(service)
+        _require_secrets(service)
+        _arrive(service)
         _free_what_a_crash_left(service)
         parts.enter_context(_working(service, emulator_url))
         if as_json:
@@ -145,14 +157,23 @@ def stopped_in_order() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
+#: Any number that nothing else of ours locks by: every `serve` on a PostgreSQL shares it, a restore has it alone.
+SERVING_LOCK = 7_166_272
+
+
 @contextmanager
-def _alone_on(settings: Settings) -> Iterator[None]:
-    """Hold the one place of a dispatcher on an SQLite file; PostgreSQL has room for many."""
-    file = Database(settings.resolved_database_url).file
-    if file is None:
-        yield
+def alone_on(settings: Settings, *, restoring: bool = False) -> Iterator[None]:
+    """Hold the one place of a dispatcher on an SQLite file; PostgreSQL has room for many, unless it is restored.
+
+    Raises:
+        Misconfigured: The place is taken, or there is no file that could be served.
+    """
+    database = Database(settings.resolved_database_url)
+    if (file := database.file) is None:
+        with _among_others(database, restoring=restoring):
+            yield
         return
-    if not file.exists():
+    if not file.exists() and not restoring:
         raise Misconfigured(f"the database {file} does not exist: create it with `newsletter init`")
     lock = FileLock(f"{file}.lock")
     try:
@@ -163,6 +184,21 @@ def _alone_on(settings: Settings) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _among_others(database: Database, *, restoring: bool) -> Iterator[None]:
+    lock = "pg_try_advisory_lock" if restoring else "pg_try_advisory_lock_shared"
+    with database.writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # With the connection the lock ends, however the process does.
+        if not connection.execute(text(f"SELECT {lock}(:key)"), {"key": SERVING_LOCK}).scalar():
+            raise Misconfigured(
+                "a `newsletter serve` runs on this database: stop every one of them first"
+                if restoring
+                else "this database is being restored: start again when that is done"
+            )
+        yield
+    database.close()
 
 
 @contextmanager
@@ -211,10 +247,22 @@ def _local_sendgrid(service: Service) -> Iterator[str]:
         yield url
 
 
-def _require_pepper(service: Service) -> None:
-    # With another pepper no suppressed address would be recognised.
-    with service.database.reading() as session:
+def _require_secrets(service: Service) -> None:
+    # With another pepper no suppressed address would be recognised; with another key every link in mails would be dead.
+    with service.database.writing() as session:
         require_same_pepper(session, service.hasher)
+        require_same_link_keys(session, service.signer.key_ids, now=service.clock())
+        note_link_keys(session, service.signer.key_ids, now=service.clock())
+
+
+def _arrive(service: Service) -> None:
+    """Look whether the store is at home on this machine, and say why it mails nothing where it does not."""
+    with service.database.writing() as session:
+        if service.database.is_sqlite:
+            arrive(session, service.machine, live=service.live, now=service.clock())
+        holds = open_holds(session)
+    for hold in holds:
+        log.warning("HELD: nothing is mailed until `newsletter move --release`", why=hold.reason)
 
 
 def _free_what_a_crash_left(service: Service) -> None:
@@ -243,12 +291,19 @@ def _heed_next(service: Service, api: AccountAPI) -> bool:
     return remove_next(service.database, api, now=service.clock())
 
 
+def _dispatch_with_room(service: Service, desk: Desk) -> bool:
+    """Dispatch the next batch, where the disk has room for what becomes of it."""
+    return not service.room.lack() and dispatch_next(desk)
+
+
 @contextmanager
 def _working(service: Service, emulator_url: str) -> Iterator[None]:
     """Dispatch, send notices and tick while the web is up; at the end finish the calls under way and begin no other."""
     provider = service.provider(emulator_url)
     desk = service.desk(provider)
-    dispatchers = Dispatchers(partial(dispatch_next, desk), service.settings.dispatch_threads, "dispatch")
+    dispatchers = Dispatchers(
+        partial(_dispatch_with_room, service, desk), service.settings.dispatch_threads, "dispatch"
+    )
     senders = Dispatchers(partial(send_next, service.notice_desk(provider)), NOTICE_THREADS, "notices")
     # One alone: decisions look at all that is known.
     api = service.account_api(emulator_url)
@@ -261,6 +316,7 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
         partial(_pull_lists, service, api),
         service.settings.heartbeat_url.get_secret_value(),
         partial(look_up, api),
+        Vigil(service.database, service.room, service.live, service.clock).look,
     )
     teller = Dispatchers(partial(tell_next, service.alert_desk(provider)), 1, "alerts")
     workers = (dispatchers, senders, listener, teller)

@@ -21,6 +21,7 @@ from newsletter.delivery.correction_mail import was_sent
 from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.delivery.mailings import conclude, find_mailing, move
 from newsletter.delivery.models import Batch, Delivery, Exclusion, Lane, Mailing, Variant
+from newsletter.delivery.reach import ALREADY_REACHED, journalled
 from newsletter.delivery.variants import Workshop, variants_for
 from newsletter.delivery.waves import Waves, supersede_earlier, waves_of
 from newsletter.errors import NewsletterError
@@ -156,7 +157,8 @@ def _judged(
         (people.c.exclusion.is_not(None), people.c.exclusion),
         (people.c.plan_id.not_in(entitled), "plan"),
         (~on_allow_list(people, allow_list), "not_on_allow_list"),
-        (_already_reached(mailing, people), "already_reached"),
+        (_already_reached(mailing, people), ALREADY_REACHED),
+        (journalled(mailing, people.c.subscriber_id), ALREADY_REACHED),
         else_=null(),
     )
     return select_columns(people.c.subscription_id, people.c.subscriber_id, reason.label("reason")).subquery()

@@ -39,10 +39,13 @@ from newsletter.delivery.lifecycle import (
 from newsletter.delivery.mailings import Telling, conclude, move
 from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
 from newsletter.delivery.outage import note_end, said
+from newsletter.delivery.reach import Reach, reach_of, write_intent, write_refusal
 from newsletter.delivery.requests import Letterhead, build_message, last_look, mark
 from newsletter.delivery.settlement import prove
 from newsletter.errors import NewsletterError
-from newsletter.providers.base import CallEnd, Message, Provider
+from newsletter.hosts import store_may_mail
+from newsletter.journal.segments import Journal
+from newsletter.providers.base import CallEnd, Ending, Message, Provider
 
 
 log = structlog.get_logger(__name__)
@@ -60,6 +63,8 @@ class Desk:
     claimant: Claimant
     letterhead: Letterhead
     clock: Callable[[], datetime]
+    #: Where each call is written down before it is made, outside the database.
+    journal: Journal | None = None
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,16 @@ class Submission:
     message: Message
     attempt: str
     delivery_ids: tuple[int, ...]
+    reach: Reach
+    #: From then on others take this worker for dead.
+    lease_until: datetime
 
 
 def dispatch_next(desk: Desk) -> bool:
     """Claim a batch and dispatch it; tell whether there was one, and so may be another."""
     with desk.database.writing() as session:
+        if not store_may_mail(session):
+            return False
         claim = claim_next(session, desk.claimant, now=desk.clock())
     if claim is None:
         return False
@@ -84,13 +94,26 @@ def dispatch_next(desk: Desk) -> bool:
 def dispatch_batch(desk: Desk, claim: Claim) -> None:
     """Submit a claimed batch, once, and record how that ended."""
     if submission := begin_call(desk, claim):
-        end_call(desk, claim, submission, desk.provider.submit(submission.message))
+        end_call(desk, claim, submission, _call(desk, submission))
 
 
 def begin_call(desk: Desk, claim: Claim) -> Submission | None:
     """Commit that a claimed batch leaves now; nothing where the claim was lost or nobody is left to mail."""
     with desk.database.writing() as session:
         return _commit_to_submitting(session, claim, desk)
+
+
+def _call(desk: Desk, submission: Submission) -> CallEnd:
+    """Make the call, unless it cannot be put into the journal, or comes too late."""
+    unwritten = write_intent(desk.journal, submission.reach, submission.attempt, now=desk.clock())
+    return unwritten or _overslept(desk, submission) or desk.provider.submit(submission.message)
+
+
+def _overslept(desk: Desk, submission: Submission) -> CallEnd | None:
+    """Give up a call whose lease has run out before it began: the machine was paused, and others may have it by now."""
+    if desk.clock() < submission.lease_until:
+        return None
+    return CallEnd(Ending.never_left, detail="the machine was paused before the call; it was not made")
 
 
 def end_call(desk: Desk, claim: Claim, submission: Submission, end: CallEnd) -> None:
@@ -106,6 +129,7 @@ def end_call(desk: Desk, claim: Claim, submission: Submission, end: CallEnd) -> 
             log.warning("the end of a call could not be recorded yet", batch=claim.batch_id, error=type(error).__name__)
             time.sleep(breath)
         else:
+            write_refusal(desk.journal, submission.attempt, end, now=desk.clock())
             _tell(claim, end)
             return
     raise NewsletterError(f"batch {claim.batch_id}: the end of its call could not be recorded: {end.ending}")
@@ -135,9 +159,12 @@ def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> Submiss
         id=token_urlsafe(16), batch_id=batch.id, number=claim.number, size=len(look.stays), submitting_at=now
     )
     session.add(attempt)
-    move_batch(session, claim, BatchState.submitting, lease_until=desk.claimant.lease_from(now))
+    lease_until = desk.claimant.lease_from(now)
+    move_batch(session, claim, BatchState.submitting, lease_until=lease_until)
     message = build_message(session, batch, look, desk.letterhead, attempt.id)
-    return Submission(message, attempt.id, tuple(row.delivery_id for row in look.stays))
+    delivery_ids = tuple(row.delivery_id for row in look.stays)
+    reach = reach_of(session, batch.mailing_id, delivery_ids)
+    return Submission(message, attempt.id, delivery_ids, reach, lease_until)
 
 
 def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd, *, now: datetime) -> None:

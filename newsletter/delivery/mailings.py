@@ -16,6 +16,7 @@ from newsletter.delivery.models import Mailing
 from newsletter.delivery.policies import policy_of
 from newsletter.delivery.policy import Policy, UnknownPolicy
 from newsletter.errors import NotFound, Refused
+from newsletter.hosts import store_may_mail
 from newsletter.publications import Publication
 from subscribers.bulk import rows_changed
 
@@ -108,8 +109,11 @@ def begin_due(session: Session, *, live: bool, now: datetime) -> list[int]:
     """Begin every scheduled mailing whose time has come; each begins once, however many clocks run (DESIGN §4.1).
 
     A mailing that was scheduled to reach real readers begins only where real readers can be reached, and the other way
-    round (DESIGN §4.11). One that comes too late, or whose issue was approved too long ago, is held and asks.
+    round (DESIGN §4.11). One that comes too late, or whose issue was approved too long ago, is held and asks. Where the
+    store is held none does.
     """
+    if not store_may_mail(session):
+        return []
     due = (col(Mailing.state) == MailingState.scheduled) & (col(Mailing.due_at) <= now)
     # In one order everywhere: machines that begin the same ones do not wait for each other in a circle.
     found = select(Mailing).where(due, col(Mailing.live).is_(live)).order_by(col(Mailing.id))

@@ -18,6 +18,7 @@ from newsletter.delivery.dividing import move_to_new_batch
 from newsletter.delivery.doubts import carry_over, follows_its_batch, in_doubt
 from newsletter.delivery.lifecycle import Difference
 from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
+from newsletter.delivery.reach import ALREADY_REACHED, journalled
 from newsletter.delivery.variants import substitutions_of
 from newsletter.list_headers import list_id, way_out
 from newsletter.providers.base import Message, Recipient
@@ -99,8 +100,10 @@ def _rows(session: Session, batch: Batch, letterhead: Letterhead, now: datetime)
     )
     people = may_mail(theirs, now=now).subquery()
     allowed = on_allow_list(people, letterhead.allow_list).label("allowed")
+    mailing = session.get_one(Mailing, batch.mailing_id)
+    reached = journalled(mailing, people.c.subscriber_id).label("reached")
     found = (
-        select_columns(col(Delivery.id).label("delivery_id"), *people.c, allowed)
+        select_columns(col(Delivery.id).label("delivery_id"), *people.c, allowed, reached)
         .join(people, people.c.subscription_id == col(Delivery.subscription_id))
         .where(mine)
         .order_by(col(Delivery.id))
@@ -113,6 +116,9 @@ def _reason_to_skip(row: Row[Any], variant_of_plan: dict[int, int]) -> str | Non
         return str(row.exclusion)
     if not row.allowed:
         return "not_on_allow_list"
+    if row.reached:
+        # By a call that was made after the backup which this store was restored from.
+        return ALREADY_REACHED
     return None if row.plan_id in variant_of_plan else "plan"
 
 

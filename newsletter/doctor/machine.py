@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from newsletter.database import sqlite_module, sqlite_warning
 from newsletter.doctor.installation import Installation
 from newsletter.doctor.results import Result, Skip, ok, problem, warning
+from newsletter.link_keys import require_same_link_keys
 from newsletter.migrations import require_current
 from newsletter.settings import is_loopback
 from subscribers.hashing import require_same_pepper
@@ -44,7 +45,7 @@ def store(installation: Installation) -> Iterator[Result]:
 
 
 def secrets(installation: Installation) -> Iterator[Result]:
-    """Look whether the peppers are the store's, and the link keys can be read."""
+    """Look whether the peppers and the link keys are the store's."""
     folder, settings = installation.settings.data_dir, installation.settings
     said = {"pepper": settings.address_pepper, "link-key": settings.link_key}
     files = {name for name in said if (folder / name).exists()}
@@ -57,7 +58,8 @@ def secrets(installation: Installation) -> Iterator[Result]:
     links = len(installation.signer().keys)
     with installation.store.reading() as session:
         require_same_pepper(session, installation.hasher())
-    yield ok(f"the pepper is the store's; link keys: {links}")
+        require_same_link_keys(session, installation.signer().key_ids, now=installation.clock())
+    yield ok(f"the pepper and the link keys are the store's; link keys: {links}")
 
 
 def disk(installation: Installation) -> Iterator[Result]:

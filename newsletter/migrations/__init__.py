@@ -67,6 +67,15 @@ def _upgrade(connection: Connection, to: str) -> str:
     return str(MigrationContext.configure(connection).get_current_revision())
 
 
+def require_known(revision: str) -> None:
+    """Refuse a shape that this version does not know.
+
+    Raises:
+        Misconfigured: A newer version of the service made it.
+    """
+    _refuse_newer(revision)
+
+
 def _refuse_newer(revision: str) -> None:
     known = {script.revision for script in _scripts().walk_revisions()}
     if revision not in known:

@@ -22,6 +22,7 @@ from sqlmodel import Session
 
 from newsletter.database import Database
 from newsletter.errors import NewsletterError
+from newsletter.hosts import store_may_mail
 from newsletter.list_headers import list_id, way_out
 from newsletter.notices.addressing import Addressee, Gate, addressee_of, lock_reader
 from newsletter.notices.claims import (
@@ -91,7 +92,7 @@ class _Draft:
 def send_next(desk: NoticeDesk) -> bool:
     """Claim a notice and send it; tell whether there was one, and so may be another."""
     with desk.database.reading() as session:
-        if not is_work(session, live=desk.live, now=desk.clock()):
+        if not is_work(session, live=desk.live, now=desk.clock()) or not store_may_mail(session):
             return False
     with desk.database.writing() as session:
         claim = claim_next(session, live=desk.live, lease_until=_lease(desk), now=desk.clock())

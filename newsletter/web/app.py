@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.composition import Service, shipped
 from newsletter.database import is_reachable
+from newsletter.hosts import open_holds
 from newsletter.web import (
     archive,
     confirming,
@@ -61,8 +62,14 @@ def _healthz(request: Request) -> JSONResponse:
 
 
 def _readyz(request: Request) -> JSONResponse:
-    """Say that the database answers; the failing case is answered with 503 like everywhere."""
-    return JSONResponse({"status": "ready" if is_reachable(request.app.state.service.database) else "not ready"})
+    """Say that the database answers, and why nothing is mailed where that is so; without a database it is a 503."""
+    service: Service = request.app.state.service
+    ready = is_reachable(service.database)
+    with service.database.reading() as session:
+        reasons = [one.reason for one in open_holds(session)]
+    # Readers can leave and read all the while: such a process stays in service.
+    held = {"mails_nothing": reasons} if (reasons := [*reasons, *filter(None, [service.room.lack()])]) else {}
+    return JSONResponse({"status": "ready" if ready else "not ready", **held})
 
 
 async def _not_found(request: Request, _: Exception) -> Response:

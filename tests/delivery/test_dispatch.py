@@ -1,6 +1,7 @@
 """Dispatch: intent before the call, every ending in its class, the last look, and nobody twice."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -274,6 +275,29 @@ def test_the_same_attempt_may_repair_what_the_sweep_took_for_dead(world):
     world.dispatch()
     assert world.account(mailing_id).standing.accepted == 3
     assert world.mailing(mailing_id).state is MailingState.finished
+
+
+def test_a_machine_that_was_paused_before_its_call_does_not_make_it(world):
+    """It sleeps between the commit of `submitting` and the first byte; meanwhile the batch may be another's."""
+    world.readers(addresses(1))
+    mailing_id = world.running()
+    asked: list[int] = []
+
+    def clock():
+        asked.append(1)
+        if len(asked) == 3:
+            # The claim and the last look are done.
+            world.clock.forward(3600)
+            with world.database.writing() as session:
+                assert sweep(session, now=world.clock()) == (0, 1)
+        return world.clock()
+
+    assert dispatch_next(replace(world.desk, clock=clock))
+    assert world.reached() == []
+    assert world.states(mailing_id) == {BatchState.ready: 1}
+    world.clock.forward(60)
+    world.dispatch()
+    assert world.reached() == addresses(1)
 
 
 def test_an_attempt_that_is_no_longer_the_current_one_makes_no_call(world):

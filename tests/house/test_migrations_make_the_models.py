@@ -9,6 +9,8 @@ from sqlalchemy import MetaData, Table
 from sqlmodel import SQLModel
 
 from newsletter import alerts as _alerts  # noqa: F401 - the same
+from newsletter import hosts as _hosts  # noqa: F401 - the same
+from newsletter import link_keys as _link_keys  # noqa: F401 - the same
 from newsletter import outbox as _outbox  # noqa: F401 - the same
 from newsletter import plan_calls as _plan_calls  # noqa: F401 - the same
 from newsletter.database import Database
@@ -16,12 +18,14 @@ from newsletter.delivery import doubt_models as _doubts  # noqa: F401 - the same
 from newsletter.delivery import models as _delivery  # noqa: F401 - registers its tables
 from newsletter.delivery import panel as _panel  # noqa: F401 - the same
 from newsletter.delivery import policies as _policies  # noqa: F401 - the same
+from newsletter.delivery import reach as _reach  # noqa: F401 - the same
 from newsletter.delivery import slot_models as _slots  # noqa: F401 - the same
 from newsletter.delivery.models import Variant
 from newsletter.delivery.variants import substitutions_of
 from newsletter.errors import Misconfigured
 from newsletter.feedback import models as _feedback  # noqa: F401 - the same
 from newsletter.issues import models as _issues  # noqa: F401 - the same
+from newsletter.journal import entries as _entries  # noqa: F401 - the same
 from newsletter.migrations import migrate, require_current
 from newsletter.rendering.personalisation import ReaderValues, values_by_tag
 from subscribers import consent_models as _consent  # noqa: F401 - the same

@@ -5,7 +5,7 @@ from alembic import op
 
 
 revision = "0015"
-down_revision = "0013"
+down_revision = "0014"
 
 _DECISIONS = ("event", "look_up", "answer", "accepted", "resend", "give_up", "asked")
 _FINDINGS = ("found", "not_found", "cannot_know", "no_record")

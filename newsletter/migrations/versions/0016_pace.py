@@ -18,7 +18,7 @@ _BEFORE = (
     "slot_empty",
     "trial",
 )
-_NOW = (*_BEFORE, "provider_away", "key_refused", "lane_held", "superseded")
+_NOW = (*_BEFORE, "provider_away", "key_refused", "lane_held", "superseded", "store_held")
 _WAITS = sa.text("state IN ('ready', 'retry_wait')")
 
 

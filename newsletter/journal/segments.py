@@ -1,0 +1,106 @@
+"""The journal's files: lines appended one behind the other, durable when ``append`` returns, read in the same order.
+
+Numbered segments of bounded size, so that old ones can be put away. Several processes may append: each takes the
+folder's lock for its lines.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from newsletter.journal.lines import opened, sealed
+from subscribers.hashing import AddressHasher
+
+
+#: Bytes after which the next segment begins.
+SEGMENT_BYTES = 64_000_000
+_NAME = "{:06}.journal"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One line as it was read: where it stands, and its facts; ``None`` where it cannot be read."""
+
+    where: str
+    facts: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The journal in a folder, sealed with the newest pepper."""
+
+    folder: Path
+    hasher: AddressHasher
+    segment_bytes: int = SEGMENT_BYTES
+
+    def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Write lines. When this returns they are on the disk.
+
+        Raises:
+            OSError: They are not.
+        """
+        written = b"".join(sealed(one, self.hasher.key_id, self.hasher.peppers[-1]) for one in lines)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._alone():
+            file, is_new = self._current()
+            descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                _write_all(descriptor, _mended(descriptor) + written)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if is_new:
+                sync_folder(self.folder)
+
+    def read(self) -> Iterator[Reading]:
+        """Give every line, the oldest first."""
+        for segment in self.segments:
+            with segment.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    yield Reading(f"{segment.name}:{number}", opened(line, self.hasher.pepper_of))
+
+    @property
+    def segments(self) -> list[Path]:
+        """The files, the oldest first."""
+        return sorted(self.folder.glob("*.journal"))
+
+    def _current(self) -> tuple[Path, bool]:
+        """Give the file that is written to now, and whether it is yet to be made."""
+        if not (segments := self.segments):
+            return self.folder / _NAME.format(1), True
+        if segments[-1].stat().st_size < self.segment_bytes:
+            return segments[-1], False
+        return self.folder / _NAME.format(int(segments[-1].stem) + 1), True
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a file's coming or its new name on the disk: POSIX syncs that with the folder, not with the file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _mended(descriptor: int) -> bytes:
+    """Give the line end that a crash left out; what was torn stays a line of its own."""
+    size = os.fstat(descriptor).st_size
+    return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+
+
+def _write_all(descriptor: int, written: bytes) -> None:
+    while written:
+        written = written[os.write(descriptor, written) :]

@@ -28,6 +28,7 @@ from newsletter.cli import (
 )
 from newsletter.cli.console import complain
 from newsletter.cli.demo import demo
+from newsletter.cli.rehearsing import rehearse
 from newsletter.cli.reports import report
 from newsletter.cli.snippet import snippet
 from newsletter.composition import configure_logging
@@ -49,6 +50,7 @@ app.command()(serving.init)
 app.command()(serving.serve)
 app.command()(serving.emulator)
 publication.app.command()(snippet)
+mailing.app.command()(rehearse)
 for command in (finding.find, rights.consent, rights.export_person, rights.erase):
     readers.app.command()(command)
 app.add_typer(publication.app, name="publication")

@@ -149,15 +149,17 @@ def on_allow_list(people: Subquery, allow_list: tuple[str, ...]) -> ColumnElemen
 
 
 def _already_reached(mailing: Mailing, people: Subquery) -> ColumnElement[bool]:
-    """Tell in SQL whether a candidate has, or may have, this issue already (DESIGN §4.2)."""
-    if mailing.again:
-        return literal(value=False)
+    return literal(value=False) if mailing.again else reached_before(people, mailing.issue_id, live=mailing.live)
+
+
+def reached_before(people: Subquery, issue_id: int, *, live: bool) -> ColumnElement[bool]:
+    """Tell in SQL whether a candidate has, or may have, an issue already (DESIGN §4.2)."""
     return (
         select(Delivery.id)
         .where(
-            Delivery.issue_id == mailing.issue_id,
+            Delivery.issue_id == issue_id,
             col(Delivery.subscriber_id) == people.c.subscriber_id,
-            col(Delivery.live).is_(mailing.live),
+            col(Delivery.live).is_(live),
             col(Delivery.may_have_reached),
         )
         .exists()

@@ -12,9 +12,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Insert, Subquery, case, func, insert, literal, null, or_, update
 from sqlalchemy import select as select_columns
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
-from newsletter.database import Database
+from newsletter.database import Database, lost_a_race
 from newsletter.delivery.accounts import account_of
 from newsletter.delivery.batching import PlannedBatch, Unbatched, partition
 from newsletter.delivery.lifecycle import BatchState, MailingState
@@ -33,6 +34,8 @@ from subscribers.models import Subscriber, Subscription
 
 CHUNK = 1000
 PAGE = 20_000
+#: How often a chunk is begun anew where readers of it leave at the same moment.
+MOST_RACES = 50
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def freeze(database: Database, mailing_id: int, terms: FreezeTerms, *, clock: Ca
         with database.writing() as session:
             move(session, mailing_id, MailingState.halted, now=clock(), reason=str(error))
         return
-    while _freeze_chunk(database, mailing_id, terms, clock()):
+    while _freeze_chunk_in_turn(database, mailing_id, terms, clock):
         pass
     while _partition_page(database, mailing_id, terms.batch_size, clock()):
         pass
@@ -83,6 +86,23 @@ def _store_variants(database: Database, mailing_id: int, workshop: Workshop) -> 
         stored = session.exec(select(Variant.id).where(Variant.mailing_id == mailing_id)).first()
         if stored is None:
             session.add_all(variants)
+
+
+def _freeze_chunk_in_turn(
+    database: Database, mailing_id: int, terms: FreezeTerms, clock: Callable[[], datetime]
+) -> bool:
+    """Freeze the next chunk; again where a reader of it left meanwhile, which PostgreSQL answers by undoing the chunk.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: It was undone time and again, or for another reason.
+    """
+    for _ in range(MOST_RACES):
+        try:
+            return _freeze_chunk(database, mailing_id, terms, clock())
+        except DBAPIError as error:
+            if not lost_a_race(error):
+                raise
+    return _freeze_chunk(database, mailing_id, terms, clock())
 
 
 def _freeze_chunk(database: Database, mailing_id: int, terms: FreezeTerms, now: datetime) -> bool:

@@ -9,7 +9,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.crowd import SOURCE, Deed, Restless, Tally, dispatch_all, lay_readers, picked, utc_now, verdict
@@ -48,7 +47,7 @@ def leaving() -> Iterator[tuple[str, float, str, float, str, float]]:
 
 def _alone(world: World, readers: Restless) -> list[float]:
     """Let some act while nothing else goes on."""
-    some = Restless(world.database, [readers.waiting.pop() for _ in range(ALONE)])
+    some = Restless(world.database, [readers.waiting.pop() for _ in range(ALONE)], A_SECOND)
     with some.meanwhile():
         while some.waiting:
             time.sleep(0.01)
@@ -57,8 +56,7 @@ def _alone(world: World, readers: Restless) -> list[float]:
 
 def _while(readers: Restless, work: Callable[[], object]) -> tuple[float, list[Deed]]:
     before, begun = len(readers.deeds), time.perf_counter()
-    meanwhile: AbstractContextManager[None] = readers.meanwhile()
-    with meanwhile:
+    with readers.meanwhile():
         work()
         took = time.perf_counter() - begun
     return took, readers.deeds[before:]

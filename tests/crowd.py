@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ CHUNK = 10_000
 DOMAINS = ("qq.com", "163.com", "gmail.com", "outlook.com", "example.com")
 #: Of so many who do something, one changes plan.
 CHANGES_ONE_IN = 5
+#: Threads for readers, as many as the pages have (Starlette's own number).
+MOST_AT_ONCE = 40
 
 
 def utc_now() -> datetime:
@@ -112,7 +115,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Deed:
-    """What a reader did, and between which moments it was committed."""
+    """What a reader did, between which moments it was committed, and how long the reader waited."""
 
     subscription_id: int
     left: bool
@@ -123,45 +126,47 @@ class Deed:
 
 @dataclass
 class Restless:
-    """Readers who leave or change plan, one after the other, through the use cases that the pages call."""
+    """Readers who leave or change plan, through the use cases that the pages call."""
 
     database: Database
     waiting: list[int]
-    #: A second; without it one after the other.
+    #: A second, each at its time however long others wait; without it one after the other.
     rate: float | None = None
     deeds: list[Deed] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def meanwhile(self) -> Iterator[None]:
-        """Let them act while the block lasts."""
-        thread = threading.Thread(target=self._run, name="readers")
+        """Let them act while the block lasts; who has begun finishes."""
         self._over.clear()
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
+        with ThreadPoolExecutor(MOST_AT_ONCE) as pages:
+            running = pages.submit(self._at_their_times if self.rate else self._in_turn, pages)
+            try:
+                yield
+            finally:
+                self._over.set()
+                running.result()
 
-    def _run(self) -> None:
-        due = time.perf_counter()
+    def _in_turn(self, _: Executor) -> None:
         while self.waiting and not self._over.is_set():
-            self.deeds.append(self._act(self.waiting.pop()))
-            if self.rate:
-                # Open loop: who waits long does not keep the next from coming in time.
-                due = max(due + 1 / self.rate, time.perf_counter() - 1)
-                self._over.wait(max(0.0, due - time.perf_counter()))
+            self._act(self.waiting.pop(), time.perf_counter())
 
-    def _act(self, one: int) -> Deed:
-        left = one % CHANGES_ONE_IN != 0
-        begun, since = utc_now(), time.perf_counter()
+    def _at_their_times(self, pages: Executor) -> None:
+        due, acting = time.perf_counter(), []
+        while self.waiting and not self._over.wait(max(0.0, due - time.perf_counter())):
+            acting.append(pages.submit(self._act, self.waiting.pop(), due))
+            due += 1 / (self.rate or 1)
+        for one in acting:
+            one.result()
+
+    def _act(self, one: int, due: float) -> None:
+        left, begun = one % CHANGES_ONE_IN != 0, utc_now()
         with self.database.writing() as session:
             if left:
                 assert depart(session, way_out(one), LeavingChannel.one_click, live=False, now=begun)
             else:
                 change_plan(session, one, PlanChange("pro", source="test"), by=COMMAND_LINE, now=begun)
-        return Deed(one, left, begun, utc_now(), time.perf_counter() - since)
+        self.deeds.append(Deed(one, left, begun, utc_now(), time.perf_counter() - due))
 
 
 def picked(count: int, out_of: int) -> list[int]:

@@ -29,6 +29,7 @@ from newsletter.cli.console import (
 )
 from newsletter.cli.findings import show_findings
 from newsletter.cli.rehearsal_stage import RehearsalStage, play, rehearsal_stage, traffic_of
+from newsletter.cli.serving import stopped_in_order
 from newsletter.composition import Service, load_settings
 from newsletter.delivery.mailings import find_mailing
 from newsletter.delivery.policies import policy_of
@@ -91,9 +92,13 @@ def rehearse(
             f"{decimal(_disk(plan.size, record=record))} of disk.",
             yes=yes,
         )
-    with rehearsal_stage(real, keep, record=record) as stage:
+    outcome = None
+    # Also what SIGTERM ends must clear its people away, and take the local SendGrid along.
+    with stopped_in_order(), rehearsal_stage(real, keep, record=record) as stage:
         _require_room(stage.service.settings.data_dir, _disk(plan.size, record=record))
         outcome = _rehearse(real, stage, plan, frozenset(override or ()))
+    if outcome is None:
+        raise Refused("the rehearsal was stopped before its end")
     if as_json:
         print_json({"issue": issue, "title": plan.title, "audience": str(piece.audience)} | outcome.told())
     else:

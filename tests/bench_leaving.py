@@ -33,16 +33,16 @@ def leaving() -> Iterator[tuple[str, float, str, float, str, float]]:
         readers = Restless(world.database, picked(RESTLESS, READERS), A_SECOND)
         alone = _alone(world, readers)
         mailing_id = world.schedule(world.issue(SOURCE))
-        freezing, during_freeze = _while(readers, world.begin)
-        dispatching, during_dispatch = _while(readers, lambda: dispatch_all(world))
+        freezing, during = _while(readers, world.begin)
+        yield "freeze a million, 20 leave a second", READERS, "readers/s", freezing, "itself", freezing
+        yield from _waits("while frozen", during, alone)
+        dispatching, during = _while(readers, lambda: dispatch_all(world))
+        yield "dispatch a million, 20 leave a second", READERS, "recipients/s", dispatching, "freezing them", freezing
+        yield from _waits("while dispatched", during, alone)
         found = verdict(world, mailing_id, tally, readers.deeds)
         assert found.is_clean, found
         assert world.account(mailing_id).candidates == READERS
         world.database.close()
-    yield "freeze a million, 20 leave a second", READERS, "readers/s", freezing, "itself", freezing
-    yield from _waits("while frozen", during_freeze, alone)
-    yield "dispatch a million, 20 leave a second", READERS, "recipients/s", dispatching, "freezing them", freezing
-    yield from _waits("while dispatched", during_dispatch, alone)
 
 
 def _alone(world: World, readers: Restless) -> list[float]:

@@ -16,7 +16,7 @@ from types import ModuleType
 
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session, create_engine
 
 from newsletter.errors import Misconfigured
@@ -120,6 +120,15 @@ class Database:
         """Close every connection."""
         self.writer.dispose()
         self.reader.dispose()
+
+
+#: PostgreSQL's words for a transaction that met another's work, and may be done again: SQLSTATE 40001 and 40P01.
+_LOST_RACES = frozenset({"40001", "40P01"})
+
+
+def lost_a_race(error: DBAPIError) -> bool:
+    """Tell whether a transaction was undone only because another was faster, so that doing it again is all it takes."""
+    return getattr(error.orig, "sqlstate", None) in _LOST_RACES
 
 
 def make_private(file: Path) -> None:

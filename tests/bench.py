@@ -35,6 +35,7 @@ from newsletter.providers.sendgrid import request_body
 from newsletter.rendering.inlining import to_mail_html
 from newsletter.rendering.mail import Sheet
 from tests.bench_feedback import feedback
+from tests.bench_leaving import leaving
 from tests.conftest import REAL_ISSUE, ROOT
 from tests.flows.serving import stored_world
 from tests.local_sendgrid import KEY, TEMPLATES, LocalSendGrid
@@ -70,6 +71,7 @@ def main() -> None:
         dispatching,
         through_the_local_sendgrid,
         listening_to_feedback,
+        leaving_meanwhile,
         importing,
     ):
         for one in measure():
@@ -203,6 +205,14 @@ def listening_to_feedback() -> list[Result]:
     return [
         result(name, amount, unit, took, (reference or "itself", reference_took))[0]
         for name, amount, unit, took, reference, reference_took in feedback()
+    ]
+
+
+def leaving_meanwhile() -> list[Result]:
+    """Let readers leave and change plan while a million are frozen and dispatched; what must hold is asserted."""
+    return [
+        result(name, amount, unit, took, (reference, reference_took))[0]
+        for name, amount, unit, took, reference, reference_took in leaving()
     ]
 
 

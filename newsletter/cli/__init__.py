@@ -34,6 +34,7 @@ from newsletter.cli import (
 from newsletter.cli.approving import ready
 from newsletter.cli.console import complain
 from newsletter.cli.demo import demo
+from newsletter.cli.rehearsing import rehearse
 from newsletter.cli.reports import report
 from newsletter.cli.snippet import snippet
 from newsletter.composition import configure_logging
@@ -59,6 +60,7 @@ app.command()(backup.restore)
 app.command()(backup.move)
 publication.app.command()(snippet)
 issue.app.command()(ready)
+mailing.app.command()(rehearse)
 for command in (finding.find, rights.consent, rights.export_person, rights.erase):
     readers.app.command()(command)
 mailing.app.command()(mailing_show.show)

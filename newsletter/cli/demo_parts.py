@@ -1,4 +1,7 @@
-"""The demo's stage: its own folder, and the emulator and the service as processes of their own on free ports."""
+"""The demo's stage: its own folder, and the emulator and the service as processes of their own on free ports.
+
+The rehearsal borrows folder and parts.
+"""
 
 import json
 import os
@@ -39,15 +42,15 @@ def stage(data_dir: Path | None) -> Iterator[Stage]:
     """Set the stage and clear it away; real keys and settings of the environment are not seen (DESIGN §4.11)."""
     _forget_environment()
     with ExitStack() as parts:
-        folder = parts.enter_context(_own_folder(data_dir))
+        folder = parts.enter_context(own_folder(data_dir, "demo"))
         settings = Settings(_env_file=None, data_dir=folder)
         database = Database(settings.resolved_database_url)
         migrate(database)
         database.close()
         service = Service(settings)
         _ = service.hasher
-        emulator = parts.enter_context(_part(folder, "emulator", words=("--batch-seconds", "0.3")))
-        served = parts.enter_context(_part(folder, "serve", NEWSLETTER_EMULATOR_URL=emulator["emulator_url"]))
+        emulator = parts.enter_context(part(folder, "emulator", words=("--batch-seconds", "0.3")))
+        served = parts.enter_context(part(folder, "serve", NEWSLETTER_EMULATOR_URL=emulator["emulator_url"]))
         yield Stage(service, served["service_url"], emulator["emulator_url"], folder)
         service.database.close()
 
@@ -62,30 +65,42 @@ def call(url: str, *, data: bytes | None = None, kind: str = "application/x-www-
 
 
 def _forget_environment() -> None:
-    for name in list(os.environ):
-        # Settings are read without regard to case.
-        if name.upper().startswith("NEWSLETTER_") or name.upper() == "SENDGRID_API_KEY":
-            del os.environ[name]
+    for name in filter(_is_ours, list(os.environ)):
+        del os.environ[name]
+
+
+def _is_ours(variable: str) -> bool:
+    # Settings are read without regard to case.
+    return variable.upper().startswith("NEWSLETTER_") or variable.upper() == "SENDGRID_API_KEY"
 
 
 @contextmanager
-def _own_folder(data_dir: Path | None) -> Iterator[Path]:
-    if data_dir is None:
-        with tempfile.TemporaryDirectory(prefix="newsletter-demo-") as folder:
-            yield Path(folder)
+def own_folder(folder: Path | None, what: str) -> Iterator[Path]:
+    """Give a folder for its owner alone: a named one, which stays, else one that is gone with the block.
+
+    Raises:
+        Refused: The named one holds something.
+    """
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix=f"newsletter-{what}-") as passing:
+            yield Path(passing)
         return
-    if data_dir.exists() and any(data_dir.iterdir()):
-        raise Refused(f"{data_dir} is not empty: the demo wants a folder of its own, so that nothing of yours is lost")
-    data_dir.mkdir(parents=True, exist_ok=True)
-    yield data_dir.absolute()
+    if folder.exists() and any(folder.iterdir()):
+        raise Refused(f"{folder} is not empty: the {what} wants a folder of its own, so that nothing of yours is lost")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    yield folder.absolute()
 
 
 @contextmanager
-def _part(folder: Path, command: str, *, words: Sequence[str] = (), **settings: str) -> Iterator[dict[str, Any]]:
-    """Start one of our own commands and give what it says when it is ready; stop it in order at the end."""
+def part(folder: Path, command: str, *, words: Sequence[str] = (), **settings: str) -> Iterator[dict[str, Any]]:
+    """Start one of our own commands and give what it says when it is ready; stop it in order at the end.
+
+    It sees no key or setting of the machine but those named here.
+    """
     log = folder / f"{command}.log"
     own = {"NEWSLETTER_LIVE": "false", "NEWSLETTER_DATA_DIR": str(folder), "NEWSLETTER_TICK_SECONDS": "0.2"}
-    environment = {**os.environ, **own, **settings}
+    around = {name: value for name, value in os.environ.items() if not _is_ours(name)}
+    environment = {**around, **own, **settings}
     with log.open("wb") as complaints:
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "newsletter", command, "--port", "0", "--json", *words],
@@ -106,10 +121,10 @@ def _part(folder: Path, command: str, *, words: Sequence[str] = (), **settings: 
 
 def _first_word(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, Any]:
     if process.stdout is None:
-        raise Misconfigured("a part of the demo was started without a way to hear from it")
+        raise Misconfigured("a part was started without a way to hear from it")
     said_something, _, _ = select.select([process.stdout], [], [], START_SECONDS)
     line = process.stdout.readline() if said_something else b""
     if not line:
-        raise Misconfigured(f"a part of the demo did not start: {log.read_text(errors='replace').strip()[-500:]}")
+        raise Misconfigured(f"a part did not start: {log.read_text(errors='replace').strip()[-500:]}")
     said: dict[str, Any] = json.loads(line)
     return said

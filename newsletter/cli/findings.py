@@ -18,7 +18,7 @@ _LOOKS = {
 
 
 def show(edition: Edition, findings: Sequence[Finding]) -> None:
-    """Show an edition in two lines, its findings by severity, and what they come to."""
+    """Show an edition in two lines, and its findings."""
     subject = edition.subjects[0] if edition.subjects else edition.document.subject
     sizes = ", ".join(
         f"{one.plan} {len(one.html.encode()) / 1000:.0f} kB HTML + {len(one.text.encode()) / 1000:.0f} kB text"
@@ -28,6 +28,11 @@ def show(edition: Edition, findings: Sequence[Finding]) -> None:
         f"[bold]{escape(subject)}[/]\n[dim]on phones: {escape(as_phones_cut_it(subject))}\n{escape(sizes)}[/]\n",
         soft_wrap=True,
     )
+    show_findings(findings)
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """Show findings by severity, and what they come to."""
     for finding in findings:
         mark, style = _LOOKS[finding.severity]
         out.print(

@@ -12,9 +12,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Insert, Subquery, case, func, insert, literal, null, or_, update
 from sqlalchemy import select as select_columns
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
-from newsletter.database import Database
+from newsletter.database import Database, lost_a_race
 from newsletter.delivery.accounts import account_of
 from newsletter.delivery.batching import PlannedBatch, Unbatched, partition
 from newsletter.delivery.correction_mail import was_sent
@@ -36,6 +37,8 @@ from subscribers.models import Subscriber, Subscription
 
 CHUNK = 1000
 PAGE = 20_000
+#: How often a chunk is begun anew where readers of it leave at the same moment.
+MOST_RACES = 50
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def freeze(
         with database.writing() as session:
             move(session, mailing_id, MailingState.halted, now=clock(), reason=str(error))
         return
-    while not is_stopping() and _freeze_chunk(database, mailing_id, terms, clock()):
+    while not is_stopping() and _freeze_chunk_in_turn(database, mailing_id, terms, clock):
         pass
     with database.reading() as session:
         waves = waves_of(session, mailing_id)
@@ -106,6 +109,23 @@ def _store_variants(database: Database, mailing_id: int, workshop: Workshop) -> 
 
 def _has_variants(session: Session, mailing_id: int) -> bool:
     return session.exec(select(Variant.id).where(Variant.mailing_id == mailing_id)).first() is not None
+
+
+def _freeze_chunk_in_turn(
+    database: Database, mailing_id: int, terms: FreezeTerms, clock: Callable[[], datetime]
+) -> bool:
+    """Freeze the next chunk; again where a reader of it left meanwhile, which PostgreSQL answers by undoing the chunk.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: It was undone time and again, or for another reason.
+    """
+    for _ in range(MOST_RACES):
+        try:
+            return _freeze_chunk(database, mailing_id, terms, clock())
+        except DBAPIError as error:
+            if not lost_a_race(error):
+                raise
+    return _freeze_chunk(database, mailing_id, terms, clock())
 
 
 def _freeze_chunk(database: Database, mailing_id: int, terms: FreezeTerms, now: datetime) -> bool:
@@ -173,18 +193,24 @@ def on_allow_list(people: Subquery, allow_list: tuple[str, ...]) -> ColumnElemen
 
 
 def _already_reached(mailing: Mailing, people: Subquery) -> ColumnElement[bool]:
-    """Tell in SQL whether a candidate has, or may have, this issue already (DESIGN §4.2)."""
+    """Tell in SQL whether a candidate has, or may have, what is mailed already (DESIGN §4.2)."""
     if mailing.again:
         return literal(value=False)
+    round_ = None if mailing.correction_id is None else _round(mailing)
+    return reached_before(people, mailing.issue_id, live=mailing.live, round_=round_)
+
+
+def reached_before(people: Subquery, issue_id: int, *, live: bool, round_: int | None = None) -> ColumnElement[bool]:
+    """Tell in SQL whether a candidate has, or may have, an issue already; with a round, one of its corrections."""
     # A correction is another mail than the issue: each goes once.
-    same = col(Delivery.round) >= 0 if mailing.correction_id is None else col(Delivery.round) == _round(mailing)
+    same = col(Delivery.round) >= 0 if round_ is None else col(Delivery.round) == round_
     return (
         select(Delivery.id)
         .where(
-            Delivery.issue_id == mailing.issue_id,
+            Delivery.issue_id == issue_id,
             same,
             col(Delivery.subscriber_id) == people.c.subscriber_id,
-            col(Delivery.live).is_(mailing.live),
+            col(Delivery.live).is_(live),
             col(Delivery.may_have_reached),
         )
         .exists()

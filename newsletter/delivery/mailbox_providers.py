@@ -28,6 +28,22 @@ _DOMAINS: Mapping[str, tuple[str, ...]] = {
 _PROVIDER_OF: Mapping[str, str] = {domain: provider for provider, domains in _DOMAINS.items() for domain in domains}
 
 
+#: Invented readers stand below a top level that will never exist (RFC 2606 §2); see ``newsletter.rehearsal``.
+_STAND_IN = ".rehearsal.invalid"
+_STAND_IN_OF: Mapping[str, str] = {
+    # No underscore may stand in a domain.
+    provider: provider.replace("_", "-") + _STAND_IN
+    for provider in (*_DOMAINS, OTHER)
+}
+_PROVIDER_OF_STAND_IN: Mapping[str, str] = {domain: provider for provider, domain in _STAND_IN_OF.items()}
+STAND_IN_DOMAINS = frozenset(_PROVIDER_OF_STAND_IN)
+
+
 def mailbox_provider(domain: str) -> str:
-    """Name the mailbox provider of a lower-case domain, or ``other``."""
-    return _PROVIDER_OF.get(domain, OTHER)
+    """Name the mailbox provider of a lower-case domain, or ``other``; a stand-in domain is its provider's."""
+    return _PROVIDER_OF.get(domain) or _PROVIDER_OF_STAND_IN.get(domain, OTHER)
+
+
+def stand_in_domain(domain: str) -> str:
+    """Give the domain at which nobody is, and which shares the lane of a real one."""
+    return _STAND_IN_OF[mailbox_provider(domain)]

@@ -49,6 +49,19 @@ class EmulatorSettings:
     batch_seconds: float = 30.0
 
 
+@dataclass
+class Traffic:
+    """How much was taken since the start, in bytes of whole requests."""
+
+    bytes: int = 0
+    largest_request: int = 0
+
+    def add(self, size: int) -> None:
+        """Count a request that was accepted."""
+        self.bytes += size
+        self.largest_request = max(self.largest_request, size)
+
+
 router = APIRouter()
 
 
@@ -61,6 +74,7 @@ def create_app(settings: EmulatorSettings) -> FastAPI:
     app = FastAPI(title="Local SendGrid", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.settings = settings
     app.state.record = Record(settings.data_dir, null=settings.null)
+    app.state.traffic = Traffic()
     app.state.faults = Faults()
     app.state.reactions = Reactions()
     clock = Clock()
@@ -102,6 +116,8 @@ async def mail_send(request: Request) -> Response:
     if fault is not None and fault.kind is Kind.slow:
         await asyncio.sleep(fault.seconds)
     answer, message_id = await run_in_threadpool(_take, request.app.state.record, request.app.state.feed, body)
+    if message_id:
+        request.app.state.traffic.add(len(data))
     return faulty(fault, message_id) if fault is not None and fault.kind is not Kind.slow and message_id else answer
 
 
@@ -174,9 +190,14 @@ def forget(request: Request) -> Response:
 
 @router.get("/_emulator/counts")
 def counts(request: Request) -> dict[str, Any]:
-    """Count what is on record, and what became of it."""
+    """Count what is on record, how large the requests were since the start, and what became of the mails."""
     state = request.app.state
-    return {**state.record.counts(), **state.feed.counts(), "posts_refused": state.poster.refused}
+    return {
+        **state.record.counts(),
+        **vars(state.traffic),
+        **state.feed.counts(),
+        "posts_refused": state.poster.refused,
+    }
 
 
 @router.post("/_emulator/faults")

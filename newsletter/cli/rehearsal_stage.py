@@ -81,7 +81,7 @@ def play(stage: RehearsalStage, mailing_id: int, on_look: Callable[[int, int], o
     try:
         _tick_until_it_ends(service, clock, mailing_id, on_look)
     finally:
-        dispatchers.stop()
+        dispatchers.stop(until=time.monotonic() + service.settings.stop_grace_seconds)
 
 
 def _tick_until_it_ends(service: Service, clock: Clock, mailing_id: int, on_look: Callable[[int, int], object]) -> None:

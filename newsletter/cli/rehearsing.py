@@ -31,6 +31,7 @@ from newsletter.cli.findings import show_findings
 from newsletter.cli.rehearsal_stage import RehearsalStage, play, rehearsal_stage, traffic_of
 from newsletter.cli.serving import stopped_in_order
 from newsletter.composition import Service, load_settings
+from newsletter.delivery.agenda import LOOK_AHEAD, free
 from newsletter.delivery.mailings import find_mailing
 from newsletter.delivery.policies import policy_of
 from newsletter.delivery.policy import Policy
@@ -70,7 +71,9 @@ class _Plan:
 
 def rehearse(
     issue: ID,
-    at: Annotated[str | None, typer.Option("--at", help="When it is to begin: 2026-12-01T09:00. Default: now.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="When it is to begin: 2026-12-01T09:00; else next slot.")
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Also to readers who have this issue already.")] = False,
     override: Annotated[
         list[str] | None, typer.Option("--override", help="A check whose blockers are overridden here, too.")
@@ -115,7 +118,8 @@ def _plan(real: Service, piece: Piece, at: str | None) -> _Plan:
         meant = matches(session, piece.audience, home_of(publication))
         size = audience_size(session, publication.id, meant, now=now)
         policy = policy_of(session, publication.id)
-    begins = read_time(at, zone_of(publication), now=now) if at else now
+        slots = free(session, publication, live=piece.live, since=now, until=now + LOOK_AHEAD)
+    begins = read_time(at, zone_of(publication), now=now) if at else (slots[0].at if slots else now)
     return _Plan(piece, shelved.issue.title, publication, policy, size, begins)
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from secrets import token_urlsafe
 
 import structlog
@@ -40,7 +41,7 @@ from newsletter.delivery.mailings import Telling, conclude, move
 from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
 from newsletter.delivery.outage import note_end, said
 from newsletter.delivery.reach import Reach, reach_of, write_intent, write_refusal
-from newsletter.delivery.requests import Letterhead, build_message, last_look, mark
+from newsletter.delivery.requests import Draft, Letterhead, draft, last_look, mark
 from newsletter.delivery.settlement import prove
 from newsletter.errors import NewsletterError
 from newsletter.hosts import store_may_mail
@@ -71,12 +72,17 @@ class Desk:
 class Submission:
     """A request that may be made now, once: it is committed that it leaves."""
 
-    message: Message
+    draft: Draft
     attempt: str
     delivery_ids: tuple[int, ...]
     reach: Reach
     #: From then on others take this worker for dead.
     lease_until: datetime
+
+    @cached_property
+    def message(self) -> Message:
+        """The request, written out when it is first asked for."""
+        return self.draft.message()
 
 
 def dispatch_next(desk: Desk) -> bool:
@@ -104,9 +110,14 @@ def begin_call(desk: Desk, claim: Claim) -> Submission | None:
 
 
 def _call(desk: Desk, submission: Submission) -> CallEnd:
-    """Make the call, unless it cannot be put into the journal, or comes too late."""
+    """Make the call, unless it cannot be written, cannot be put into the journal, or comes too late."""
+    try:
+        message = submission.message
+    except Exception as error:
+        log.exception("a request could not be written", attempt=submission.attempt)
+        return CallEnd(Ending.never_left, detail=f"the request could not be written: {type(error).__name__}")
     unwritten = write_intent(desk.journal, submission.reach, submission.attempt, now=desk.clock())
-    return unwritten or _overslept(desk, submission) or desk.provider.submit(submission.message)
+    return unwritten or _overslept(desk, submission) or desk.provider.submit(message)
 
 
 def _overslept(desk: Desk, submission: Submission) -> CallEnd | None:
@@ -161,10 +172,11 @@ def _commit_to_submitting(session: Session, claim: Claim, desk: Desk) -> Submiss
     session.add(attempt)
     lease_until = desk.claimant.lease_from(now)
     move_batch(session, claim, BatchState.submitting, lease_until=lease_until)
-    message = build_message(session, batch, look, desk.letterhead, attempt.id)
     delivery_ids = tuple(row.delivery_id for row in look.stays)
     reach = reach_of(session, batch.mailing_id, delivery_ids)
-    return Submission(message, attempt.id, delivery_ids, reach, lease_until)
+    return Submission(
+        draft(session, batch, look, desk.letterhead, attempt.id), attempt.id, delivery_ids, reach, lease_until
+    )
 
 
 def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd, *, now: datetime) -> None:

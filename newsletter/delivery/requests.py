@@ -134,11 +134,31 @@ def mark(session: Session, delivery_ids: Iterable[int], difference: Difference, 
     session.execute(update(Delivery).where(mine).values(**values), execution_options={"synchronize_session": False})
 
 
-def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Letterhead, attempt: str) -> Message:
-    """Build the request for who stays: one rendering, and for each reader what is theirs alone."""
-    variant = session.get_one(Variant, batch.variant_id)
+@dataclass(frozen=True)
+class Draft:
+    """All that a request says, read in one transaction. Written after it: who leaves must not wait so long."""
+
+    publication: Publication
+    mailing: Mailing
+    variant: Variant
+    stays: Sequence[Row[Any]]
+    letterhead: Letterhead
+    attempt: str
+
+    def message(self) -> Message:
+        """Write the request for who stays: one rendering, and for each reader what is theirs alone."""
+        return _message(self)
+
+
+def draft(session: Session, batch: Batch, look: LastLook, letterhead: Letterhead, attempt: str) -> Draft:
+    """Read what a request for who stays will say."""
     mailing = session.get_one(Mailing, batch.mailing_id)
     publication = session.get_one(Publication, mailing.publication_id)
+    return Draft(publication, mailing, session.get_one(Variant, batch.variant_id), look.stays, letterhead, attempt)
+
+
+def _message(of: Draft) -> Message:
+    publication, variant, letterhead = of.publication, of.variant, of.letterhead
     substitutions = substitutions_of(variant)
     return Message(
         sender=publication.sender,
@@ -151,11 +171,11 @@ def build_message(session: Session, batch: Batch, look: LastLook, letterhead: Le
             _recipient(
                 row,
                 substitutions,
-                letterhead.values(row, row.subscription_id, mailing),
+                letterhead.values(row, row.subscription_id, of.mailing),
                 headers=way_out(publication, letterhead.unsubscribe_url(row.unsubscribe_id), row.unsubscribe_id),
-                attempt=attempt,
+                attempt=of.attempt,
             )
-            for row in look.stays
+            for row in of.stays
         ),
         headers={"List-Id": list_id(publication)},
         track_opens=publication.track_opens,

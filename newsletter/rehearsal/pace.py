@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from newsletter.delivery.pacing import cohort
 from newsletter.delivery.policy import Policy
 
 
 MINUTE = 60.0
-DAYS_A_WEEK = 7
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def pace_of(policy: Policy, measured: Measured, *, today: date) -> Pace:
     The terms run beside each other, so that the slowest counts; the look after the first wave is waited for on top.
     """
     recipients = sum(measured.lanes.values())
-    limit = warm_up_limit(policy, today)
+    limit = cohort(policy, today)
     mailed = recipients if limit is None else min(limit, recipients)
     share = mailed / recipients if recipients else 0.0
     slowest, bound_by = max((seconds * share, term) for term, seconds in _terms(policy, measured, recipients))
@@ -63,9 +63,3 @@ def _terms(policy: Policy, measured: Measured, recipients: int) -> list[tuple[st
         for lane, rate in policy.provider_per_second.items()
     ]
     return terms
-
-
-def warm_up_limit(policy: Policy, today: date) -> int | None:
-    """Tell how many readers an issue may reach on a day of the warm-up; nothing where there is none, or it is over."""
-    week = (today - (policy.warm_up_from or today)).days // DAYS_A_WEEK
-    return policy.warm_up[max(week, 0)] if week < len(policy.warm_up) else None

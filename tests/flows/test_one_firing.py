@@ -9,6 +9,7 @@ import multiprocessing
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -42,6 +43,11 @@ SKIPPED, MOVED, MOVED_BY = 2, 4, timedelta(days=2, hours=1)
 #: A clock of a day ago or ahead must neither hold what it finds late, nor warn.
 TERMS = {"late_minutes": 10_080, "stale_days": 365, "warn_minutes": 0}
 LONG_BEFORE = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+class _Made(TypedDict):
+    created_at: datetime
+    created_by: str
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def _approve_issues(one: Weekly) -> None:
 
     They are for a plan that there is not, which was overridden: so nothing is rendered, which would take minutes.
     """
-    publication_id, made = one.world.publication.id, {"created_at": LONG_BEFORE, "created_by": str(COMMAND_LINE)}
+    publication_id, made = one.world.publication.id, _Made(created_at=LONG_BEFORE, created_by=str(COMMAND_LINE))
     with one.world.database.writing() as session:
         for number in range(len(one.walls())):
             season, place = divmod(number, WEEKS - 1)

@@ -6,6 +6,7 @@ an oracle finds by walking through the minutes; whose clock steps a day forward 
 """
 
 import multiprocessing
+import os
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,7 +30,7 @@ from tests.flows.ticking import PROCESSES, SEASONS, WEEKS, monday, tick_by_scrip
 from tests.world import World, make_world
 
 
-PUBLICATIONS = 23
+PUBLICATIONS = int(os.environ.get("FIRING_PUBLICATIONS", "23"))
 #: Each with a time that its changes in these weeks leave out or repeat; China has none.
 ZONES = {
     "Asia/Shanghai": time(9, 0),
@@ -130,7 +131,7 @@ def tick_on(store: Database) -> list[int]:
     ]
     for machine in machines:
         machine.start()
-    begun = [mailing_id for _ in machines for mailing_id in told.get(timeout=240)]
+    begun = [mailing_id for _ in machines for mailing_id in told.get(timeout=500)]
     for machine in machines:
         machine.join(timeout=60)
     return begun
@@ -152,4 +153,5 @@ def test_every_date_begins_one_mailing_on_one_machine(store):
         assert {mailing.occurrence: mailing.due_at for mailing in mine} == expected
         # In the order of their approvals, each issue once.
         assert [mailing.issue_id for mailing in mine] == sorted({mailing.issue_id for mailing in mine})
-    assert len(mailings) == PUBLICATIONS * 2 * (WEEKS - 1) == 506
+    # With 23 publications 506.
+    assert len(mailings) == PUBLICATIONS * 2 * (WEEKS - 1)

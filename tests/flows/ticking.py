@@ -67,7 +67,7 @@ def tick_by_script(url: str, process: int, barrier: Barrier, told: "Queue[list[i
     with capture_logs() as logs:
         try:
             for week in range(2 * WEEKS):
-                barrier.wait(timeout=120)
+                barrier.wait(timeout=400)
                 for clock.shown in script(process, week):
                     ticks.tick()
         except Exception:

@@ -3,6 +3,7 @@
 Any number of clocks may fill at the same time: a slot is locked by one, and an occurrence is taken once.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,11 +58,12 @@ class _Round:
     def bound(self, *, since: datetime) -> Iterator[int]:
         """Let ready issues take free occurrences, who was ready first the first that comes; give the mailings' ids."""
         since, until = max(since, self.now - LOOK_BACK), self.now + max(self.warning, DAY)
+        waiting = deque(ready_issues(self.session, self.publication.id, live=self.live))
         for occurrence in free(self.session, self.publication, live=self.live, since=since, until=until):
-            issue = next(iter(ready_issues(self.session, self.publication.id, live=self.live)), None)
-            if issue is None or not self._was_ready_for(issue, occurrence):
+            if not waiting or not self._was_ready_for(waiting[0], occurrence):
                 self._warn(occurrence)
-            elif mailing_id := self._bind_or_tell(issue, occurrence):
+            elif mailing_id := self._bind_or_tell(waiting[0], occurrence):
+                waiting.popleft()
                 yield mailing_id
             else:
                 # The queue keeps its order: what stands in front must be mended or taken out by a person.

@@ -7,7 +7,7 @@ the revision that was looked at. ``approvals`` gives it, ``binding`` takes it.
 from collections.abc import Sequence
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import Session, col, func, select
 
 from newsletter.delivery.lifecycle import MailingState
@@ -29,7 +29,7 @@ def state_of(session: Session, issue: Issue, *, live: bool) -> IssueState:
 
     Mailings to some readers only do not count, nor one that was cancelled before it can have reached anybody.
     """
-    if _any_mailing(session, issue, col(Mailing.begun_at).is_not(None) & _counts(), live=live):
+    if _any(session, _mailings(live=live) & _HAS_BEGUN & (col(Mailing.issue_id) == issue.id)):
         return IssueState.mailed
     if mailing_ahead(session, issue.id, live=live):
         return IssueState.scheduled
@@ -41,10 +41,8 @@ def state_of(session: Session, issue: Issue, *, live: bool) -> IssueState:
 
 def mailing_ahead(session: Session, issue_id: int, *, live: bool) -> Mailing | None:
     """Find the mailing to everybody that an issue waits for."""
-    ahead = select(Mailing).where(Mailing.issue_id == issue_id, Mailing.audience == "", col(Mailing.live).is_(live))
-    states = (MailingState.scheduled, MailingState.held)
-    found = ahead.where(col(Mailing.begun_at).is_(None), col(Mailing.state).in_(states))
-    return session.exec(found.order_by(col(Mailing.due_at))).first()
+    mine = _mailings(live=live) & _IS_AHEAD & (col(Mailing.issue_id) == issue_id)
+    return session.exec(select(Mailing).where(mine).order_by(col(Mailing.due_at))).first()
 
 
 def newest_revision(session: Session, issue_id: int) -> int | None:
@@ -53,17 +51,23 @@ def newest_revision(session: Session, issue_id: int) -> int | None:
 
 
 def ready_issues(session: Session, publication_id: int, *, live: bool) -> Sequence[Issue]:
-    """List the issues that wait for a slot, in the order in which they take one: who was ready first goes first."""
-    approved = select(Issue).where(Issue.publication_id == publication_id, col(Issue.ready_at).is_not(None))
-    found = session.exec(approved.order_by(col(Issue.ready_at), col(Issue.id))).all()
-    return [issue for issue in found if state_of(session, issue, live=live) is IssueState.ready]
+    """List the issues that are ready, in the order in which they take a slot: who was ready first goes first."""
+    newest = select(func.max(Revision.id)).where(Revision.issue_id == Issue.id).scalar_subquery()
+    mailing = select(Mailing.id).where(Mailing.issue_id == Issue.id, _mailings(live=live), or_(_HAS_BEGUN, _IS_AHEAD))
+    approved = (col(Issue.ready_revision_id) == newest) & col(Issue.retracted_at).is_(None)
+    found = select(Issue).where(Issue.publication_id == publication_id, approved, ~mailing.exists())
+    return session.exec(found.order_by(col(Issue.ready_at), col(Issue.id))).all()
 
 
-def _any_mailing(session: Session, issue: Issue, condition: ColumnElement[bool], *, live: bool) -> bool:
-    mine = (col(Mailing.issue_id) == issue.id) & (col(Mailing.audience) == "") & col(Mailing.live).is_(live)
-    return session.exec(select(Mailing.id).where(mine, condition).limit(1)).first() is not None
+def _any(session: Session, condition: ColumnElement[bool]) -> bool:
+    return session.exec(select(Mailing.id).where(condition).limit(1)).first() is not None
 
 
-def _counts() -> ColumnElement[bool]:
-    may_have_reached = select(Delivery.id).where(Delivery.mailing_id == Mailing.id, col(Delivery.may_have_reached))
-    return (col(Mailing.state) != MailingState.cancelled) | may_have_reached.exists()
+def _mailings(*, live: bool) -> ColumnElement[bool]:
+    """Tell in SQL which mailings are to everybody, on this side of NOT LIVE."""
+    return (col(Mailing.audience) == "") & col(Mailing.live).is_(live)
+
+
+_REACHED = select(Delivery.id).where(Delivery.mailing_id == Mailing.id, col(Delivery.may_have_reached)).exists()
+_HAS_BEGUN = col(Mailing.begun_at).is_not(None) & ((col(Mailing.state) != MailingState.cancelled) | _REACHED)
+_IS_AHEAD = col(Mailing.begun_at).is_(None) & col(Mailing.state).in_((MailingState.scheduled, MailingState.held))

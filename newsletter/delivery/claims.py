@@ -47,7 +47,7 @@ def claim_next(session: Session, claimant: Claimant, *, now: datetime) -> Claim 
     gates: dict[int, Gate] = {}
     for opening in openings(session, live=claimant.live, now=now):
         if (gate := gates.get(opening.publication_id)) is None:
-            gate = gates[opening.publication_id] = gate_of(session, opening, now=now)
+            gate = gates[opening.publication_id] = gate_of(session, opening, waits=not gates, now=now)
         if gate.is_open and (claim := _claim_in(session, opening, gate, claimant, now)):
             return claim
     return None

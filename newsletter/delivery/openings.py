@@ -98,14 +98,25 @@ class Gate:
         return self.policy.provider_per_second.get(lane, 0.0)
 
 
-def gate_of(session: Session, opening: Opening, *, now: datetime) -> Gate:
-    """Look whether a publication may make one more call now, and lock its pace where it has one."""
+def gate_of(session: Session, opening: Opening, *, waits: bool, now: datetime) -> Gate:
+    """Look whether a publication may make one more call now, and lock its pace where it has one.
+
+    Args:
+        session: Where the claim is made.
+        opening: The lane in question.
+        waits: Whether to wait for another claim of this publication; whoever has locked a pace already must not.
+        now: When.
+    """
     publication_id, policy = opening.publication_id, Policy.model_validate(opening.said or {})
     if not policy.paces:
         return Gate(publication_id, policy, is_open=True)
     # One claim at a time reads and reserves: two workers would both find the last place free.
-    locked = select(SendingPolicy.not_before).where(SendingPolicy.publication_id == publication_id).with_for_update()
-    not_before = session.exec(locked).one()
+    mine = select(SendingPolicy.publication_id, SendingPolicy.not_before).where(
+        SendingPolicy.publication_id == publication_id
+    )
+    if (locked := session.exec(mine.with_for_update(skip_locked=not waits)).first()) is None:
+        return Gate(publication_id, policy, is_open=False)
+    not_before = locked[1]
     full = policy.requests_in_flight and _under_way(session, publication_id) >= policy.requests_in_flight
     is_open = not full and (not_before is None or not_before <= now)
     return Gate(publication_id, policy, is_open=is_open, not_before=not_before)

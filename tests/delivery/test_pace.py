@@ -20,7 +20,7 @@ from newsletter.delivery.releasing import release
 from newsletter.errors import Refused
 from newsletter.providers.base import CallEnd, Ending
 from subscribers.actors import COMMAND_LINE
-from tests.world import ISSUE, addresses
+from tests.world import ISSUE, addresses, make_world
 
 
 AWAY = CallEnd(Ending.never_left, detail="not reached: connection refused")
@@ -283,6 +283,18 @@ def _deliveries_by_wave(session, mailing_id):
     for wave, one in session.exec(found.where(Batch.mailing_id == mailing_id)):
         by_wave.setdefault(Wave(wave), []).append(one)
     return by_wave
+
+
+def test_a_publication_whose_pace_is_used_up_stops_no_other(world):
+    other = make_world(world.database, world.provider, "other")
+    for one in (world, other):
+        one.readers(addresses(4))
+    says(world, recipients_per_second=1)
+    says(other, recipients_per_second=1)
+    for one in (world, other):
+        one.having(batch_size=2).running()
+    assert world.dispatch() == 2
+    assert len(world.reached()) == 4
 
 
 def test_a_lane_whose_pace_is_used_up_is_looked_at_again_when_its_time_comes(world):

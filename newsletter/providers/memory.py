@@ -9,6 +9,9 @@ from secrets import token_urlsafe
 from newsletter.providers.base import CallEnd, Ending, Message, Recipient
 
 
+ACCEPTED_ALL_THE_SAME = "accepted, and the answer was lost"
+
+
 @dataclass
 class MemoryProvider:
     """Accepts every request and remembers it, unless a script says how the next calls end.
@@ -32,13 +35,17 @@ class MemoryProvider:
         """Say how the next calls end, in order; after them every call is accepted again."""
         self._script.extend(ends)
 
+    def loses_next(self, calls: int = 1) -> None:
+        """Accept the next calls after those that are scripted, and let no answer reach the caller."""
+        self._script.extend([CallEnd(Ending.ambiguous, detail=ACCEPTED_ALL_THE_SAME)] * calls)
+
     def submit(self, message: Message) -> CallEnd:
         """End as the script says, else accept."""
         if self.answering is not None:
             self.answering(message)
         with self._guard:
             end = self._script.popleft() if self._script else CallEnd(Ending.accepted, 202, token_urlsafe(16))
-            if end.ending is Ending.accepted:
+            if end.ending is Ending.accepted or end.detail == ACCEPTED_ALL_THE_SAME:
                 self.accepted.append(message)
         return end
 

@@ -21,7 +21,7 @@ for (const one of Object.values(lock.packages)) delete one.funding; \
 fs.writeFileSync(file, JSON.stringify(lock, null, 2) + "\n")
 endef
 
-.PHONY: help demo serve test check format bench pictures lock clean
+.PHONY: help demo serve test soak check format bench pictures lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -36,6 +36,11 @@ serve: $(VENV)/.service  ## Run the service on this machine
 test: $(VENV)/.development  ## Run the whole test suite
 	@sh tests/install-referees.sh
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) $(ARGS)
+
+# KILLS: how often the service is killed; LEDGER_STEPS: how far the state machine over the ledger goes.
+soak: $(VENV)/.development  ## Kill the service a thousand times, and walk the ledger for hours
+	@KILLS=$${KILLS:-1000} LEDGER_STEPS=$${LEDGER_STEPS:-200000} $(BIN)/pytest --timeout 0 -s \
+	  -k "kill_loop or crash_sweep or state_machine" $(ARGS)
 
 check: $(VENV)/.development  ## Lint, types and floors
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "run: make format"; exit 1; }

@@ -90,8 +90,13 @@ def _accepted_without_an_answer(session: Session, mailing_id: int) -> tuple[int,
     proven = exists().where(col(Settlement.batch_id) == col(Batch.id), col(Settlement.decision).in_(PROOFS))
     found = session.execute(select_columns(col(Batch.id), proven).where(mine, ~answered))
     batches: dict[int | None, bool] = {batch_id: bool(is_proven) for batch_id, is_proven in found}
-    alone = (col(Delivery.mailing_id) == mailing_id) & (col(Delivery.difference) == Difference.proven)
-    counts = {True: session.exec(select(func.count()).select_from(Delivery).where(alone)).one(), False: 0}
+    # Who is proven alone has left a batch in doubt: few at most, and not looked for among all deliveries.
+    alone = (
+        select(func.count(col(Delivery.id).distinct()))
+        .join(Doubt, col(Doubt.delivery_id) == col(Delivery.id))
+        .where(col(Delivery.mailing_id) == mailing_id, col(Delivery.difference) == Difference.proven)
+    )
+    counts = {True: session.exec(alone).one(), False: 0}
     counted = (
         select(col(Delivery.batch_id), func.count())
         .where(col(Delivery.mailing_id) == mailing_id, col(Delivery.batch_id).in_(batches), follows_its_batch())

@@ -122,11 +122,25 @@ def test_arrivals_are_counted_by_the_hour(feedback):
     assert counted == {f"{now:%Y-%m-%d %H}": 2, f"{now + timedelta(hours=25):%Y-%m-%d %H}": 1}
 
 
-def page(report=None, **changes) -> str:
-    begun = datetime(2026, 11, 23, 9, tzinfo=UTC)
-    shown = report or IssueReport(1, 1, begun, False, 0, {}, Tally(), {}, {}, 0, 0, ())
-    values = {"publication": "W", "subject": "S", "language": "en", "zone": "UTC", "now": begun, "report": shown}
-    return render_page(Page(**values | {"arrivals": {}, "before": []} | changes), TEMPLATES)
+BEGUN = datetime(2026, 11, 23, 9, tzinfo=UTC)
+NOTHING = IssueReport(
+    1,
+    1,
+    BEGUN,
+    live=False,
+    candidates=0,
+    exclusions={},
+    total=Tally(),
+    by_plan={},
+    by_provider={},
+    deferred_once=0,
+    left=0,
+    top_links=(),
+)
+
+
+def page(report=NOTHING, *, arrivals=None) -> str:
+    return render_page(Page("W", "S", "en", "UTC", BEGUN, report, arrivals or {}, []), TEMPLATES)
 
 
 def test_the_chart_of_arrivals_loses_no_mail_of_another_day():

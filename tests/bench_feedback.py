@@ -65,6 +65,14 @@ def _lay_rows(session: Session, mailing_id: int) -> None:
         session.execute(text(statement))
 
 
+#: What became of all the others, so that the report has a million outcomes to count.
+_OUTCOMES = (
+    "INSERT INTO delivery_outcome (delivery_id, outcome, outcome_at, opened_at) SELECT id, CASE WHEN id % 50 = 0 THEN 50 "
+    "ELSE 30 END, '2026-11-23 09:00:00.000000', CASE WHEN id % 3 = 0 THEN '2026-11-23 10:00:00.000000' END FROM delivery "
+    "WHERE id NOT IN (SELECT delivery_id FROM delivery_outcome)"
+)
+
+
 def bodies(in_a_call: int, first: int) -> Iterator[bytes]:
     """Write calls as a mailing brings them: processed and delivered of each mail, one in fifty a bounce."""
     events = []
@@ -100,6 +108,8 @@ def feedback() -> Iterator[tuple[str, float, str, float, str, float]]:
             yield f"acknowledged, p99, {in_a_call} events a call", _p99(waits) * 1000, "ms", 1.0, "", 1.0
             applying = _timed(lambda: _apply_all(service))
             yield f"apply, {in_a_call} events a call", EVENTS, "events/s", applying, "accepting them", took
+        with world.database.writing() as session:
+            session.execute(text(_OUTCOMES))
         with world.database.reading() as session:
             reporting = _timed(lambda: report_of(session, mailing_id))
             counting = _timed(lambda: session.execute(text("SELECT count(*) FROM delivery")).scalar())

@@ -23,12 +23,13 @@ from newsletter.cli.console import (
 from newsletter.composition import Service, shipped
 from newsletter.database import make_private
 from newsletter.delivery.mailings import find_mailing
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, Refused
 from newsletter.feedback.outcomes import BOUNCED
 from newsletter.publications import publication_by_id, publication_named
-from newsletter.reports.issue import IssueReport, Tally, arrivals, latest_mailing, report_of, subject_of
+from newsletter.reports.issue import IssueReport, arrivals, latest_mailing, report_of, subject_of
 from newsletter.reports.page import Page, render_page
 from newsletter.reports.publication import GROWTH, by_provider, growth_of, health_of, last_reports
+from newsletter.reports.tallies import Tally
 from subscribers.formulas import neutralised
 
 
@@ -64,7 +65,9 @@ def report(
         _report_publication(service, publication, last, form, growing=growth)
         return
     with service.database.reading() as session:
-        found = report_of(session, mailing or latest_mailing(session, issue))
+        found = report_of(session, mailing or latest_mailing(session, issue, live=service.live))
+        if found.issue_id != issue:
+            raise Refused(f"mailing {found.mailing_id} is of issue {found.issue_id}, not of issue {issue}")
         if not found.balances:
             raise NewsletterError(f"the numbers of mailing {found.mailing_id} do not balance: this is an error of ours")
         if html is not None:
@@ -131,12 +134,7 @@ def _shares(one: Tally) -> dict[str, float]:
 def _page(session: Session, service: Service, found: IssueReport, last: int) -> Page:
     mailing = find_mailing(session, found.mailing_id)
     publication = publication_by_id(session, mailing.publication_id)
-    # As many as were asked for beside this one, of the mailings before it.
-    before = [
-        one
-        for one in last_reports(session, publication, issues=last + 1, live=found.live)
-        if one.begun_at and found.begun_at and one.begun_at < found.begun_at
-    ]
+    before = last_reports(session, publication, issues=last, live=found.live, before=found) if found.begun_at else []
     return Page(
         publication=publication.name,
         subject=subject_of(session, found.mailing_id),

@@ -31,7 +31,10 @@ _ALL_SCOPES = (
     "user.credits.read",
     "whitelabel.read",
 )
-_KINDS = ("processed", "delivered", "deferred", "bounce", "dropped", "spam_report", "unsubscribe", "open", "click")
+_KINDS = (
+    *("processed", "delivered", "deferred", "bounce", "dropped", "spam_report", "unsubscribe"),
+    *("group_unsubscribe", "group_resubscribe", "open", "click"),
+)
 
 
 @dataclass

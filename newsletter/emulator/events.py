@@ -50,6 +50,8 @@ _SAID = {
     Reaction.async_bounce: ("550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found", "5.1.10", ""),
 }
 _TYPE_OF = {Reaction.bounce: "bounce", Reaction.block: "blocked", Reaction.expire: "expired"}
+#: The unsubscribe group of the account.
+GROUP = 1
 _AGENT = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
 
 
@@ -81,6 +83,8 @@ def _afterwards(mail: Mail, rule: Rule) -> Iterator[Event]:
             yield _event(mail, "spamreport", rule.after)
         case Reaction.unsubscribe:
             yield _event(mail, "unsubscribe", rule.after)
+        case Reaction.group_unsubscribe | Reaction.group_resubscribe:
+            yield _event(mail, str(rule.reaction), rule.after, asm_group_id=GROUP, useragent=_AGENT, ip="127.0.0.1")
         case Reaction.open | Reaction.machine_open:
             machine = rule.reaction is Reaction.machine_open
             yield _event(mail, "open", rule.after, sg_machine_open=machine, useragent=_AGENT, ip="127.0.0.1")

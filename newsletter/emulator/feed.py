@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS event (
     due_at REAL, tries INTEGER NOT NULL DEFAULT 0, posts INTEGER NOT NULL DEFAULT 0, given_up INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS ix_event_due ON event (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ix_event_delivery ON event (delivery_id);
 CREATE TABLE IF NOT EXISTS outcome (delivery_id INTEGER PRIMARY KEY, outcome TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS listed (
     list TEXT NOT NULL, address TEXT NOT NULL, email TEXT NOT NULL, created INTEGER NOT NULL, reason TEXT NOT NULL,
@@ -116,7 +117,7 @@ class Feed:
         mails = self.record.read(
             "SELECT delivery.id, address, own, message_id FROM delivery JOIN request ON request.id = request_id "
             "LEFT JOIN outcome ON delivery_id = delivery.id "
-            "WHERE coalesce(outcome, '') NOT IN ('dropped', 'bounce', 'block') ORDER BY delivery.id",
+            "WHERE coalesce(outcome, '') NOT IN ('dropped', 'bounce', 'block', 'expire') ORDER BY delivery.id",
             (),
         )
         hit, now = 0, self.clock()

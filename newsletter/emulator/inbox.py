@@ -15,6 +15,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from newsletter.emulator.fates import fates_of
 from newsletter.emulator.record import Delivered, Record
 
 
@@ -66,7 +67,10 @@ def inbox(request: Request, q: Annotated[str, Query(max_length=200)] = "", befor
     lines = record.lines(q.strip(), before=before, limit=_PAGE_SIZE)
     older = lines[-1].id if len(lines) == _PAGE_SIZE else None
     pages: Pages = request.app.state.pages
-    return pages.show(request, "inbox", lines=lines, q=q, older=older, before=before, counts=record.counts())
+    fates = fates_of(request.app.state.feed, [line.id for line in lines])
+    return pages.show(
+        request, "inbox", lines=lines, fates=fates, q=q, older=older, before=before, counts=record.counts()
+    )
 
 
 @router.get("/messages/{number}")
@@ -78,7 +82,10 @@ def message(request: Request, number: int, view: str = "phone") -> Response:
     view = view if view in _VIEWS else _VIEWS[0]
     pages: Pages = request.app.state.pages
     raw = _raw_bytes(found).decode("utf-8", "replace") if view == "raw" else ""
-    return pages.show(request, "message", one=found, view=view, views=_VIEWS, raw=raw, headers=_headers(found))
+    fate = fates_of(request.app.state.feed, [number])[number]
+    return pages.show(
+        request, "message", one=found, fate=fate, view=view, views=_VIEWS, raw=raw, headers=_headers(found)
+    )
 
 
 @router.get("/messages/{number}/html")

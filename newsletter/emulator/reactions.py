@@ -26,6 +26,8 @@ class Reaction(StrEnum):
     async_bounce = "async_bounce"
     complain = "complain"
     unsubscribe = "unsubscribe"
+    group_unsubscribe = "group_unsubscribe"
+    group_resubscribe = "group_resubscribe"
     open = "open"
     machine_open = "machine_open"
     click = "click"

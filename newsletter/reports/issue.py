@@ -1,78 +1,34 @@
 """The report of one mailing: every candidate accounted for, from the audience to what the provider said last.
 
-One query counts deliveries by everything that tells them apart; all else is sums of its rows, so that no two numbers of
-a report can contradict each other. ``accepted = delivered + deferred + processed + silent + dropped + bounced``.
+``counting`` counts deliveries by everything that tells them apart; all numbers are sums of its rows (``tallies``).
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, case, func
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from newsletter.delivery.accounts import exclusions_of
-from newsletter.delivery.lifecycle import BatchState, Difference
 from newsletter.delivery.mailings import find_mailing
-from newsletter.delivery.models import Batch, Delivery, Mailing, Variant
-from newsletter.delivery.progress import class_of
+from newsletter.delivery.models import Delivery, Mailing, Variant
 from newsletter.delivery.published import not_taken_back
 from newsletter.errors import NotFound
 from newsletter.feedback.models import DeliveryOutcome, FeedbackEventRow, LinkClick, TrackedLink
-from newsletter.feedback.outcomes import BOUNCED, Outcome
+from newsletter.feedback.outcomes import Outcome
 from newsletter.providers.feedback import FeedbackKind
+from newsletter.reports.counting import rows_of
+from newsletter.reports.tallies import Tally, by, tally
 from subscribers.consent_models import ConsentEvent, ConsentKind
-from subscribers.models import Plan
 
 
-#: Who leaves within so many days, and before the next mailing, is counted for this one.
+#: Who leaves within so many days, and before the next issue, is counted for this one.
 LEFT_WITHIN = timedelta(days=7)
 TOP_LINKS = 10
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What became of some recipients.
-
-    Attributes:
-        accepted: Whom SendGrid took.
-        silent: Accepted, and nothing was heard of them since.
-        bounces: By class; their sum is ``bounced``.
-        opened: People's programs that loaded the picture; ``machine_opened`` are those that load it by themselves.
-    """
-
-    recipients: int = 0
-    accepted: int = 0
-    delivered: int = 0
-    deferred: int = 0
-    processed: int = 0
-    silent: int = 0
-    dropped: int = 0
-    bounces: Mapping[str, int] = field(default_factory=dict)
-    complained: int = 0
-    unsubscribed: int = 0
-    opened: int = 0
-    machine_opened: int = 0
-    clicked: int = 0
-
-    @property
-    def bounced(self) -> int:
-        """How many bounced, for whatever reason."""
-        return sum(self.bounces.values())
-
-    @property
-    def balances(self) -> bool:
-        """Whether the accepted are in exactly one place each."""
-        heard = self.delivered + self.deferred + self.processed + self.dropped + self.bounced
-        return self.accepted == heard + self.silent
-
-    def as_json(self) -> dict[str, object]:
-        """Write it by name."""
-        return {**vars(self), "bounces": dict(self.bounces), "bounced": self.bounced}
 
 
 @dataclass(frozen=True)
@@ -81,7 +37,7 @@ class IssueReport:
 
     Attributes:
         deferred_once: How many were put off at least once, whatever came after.
-        left: Who left the publication within a week and before its next mailing, by whatever way.
+        left: Of those it may have reached, who left the publication within a week and before its next issue.
         top_links: The links that most readers clicked, with how many, where the publication counts clicks.
     """
 
@@ -117,22 +73,6 @@ class IssueReport:
         }
 
 
-@dataclass(frozen=True)
-class _Row:
-    """Deliveries that are alike in all that is reported."""
-
-    plan: str
-    provider: str
-    place: str
-    outcome: Outcome
-    count: int
-    complained: int
-    unsubscribed: int
-    opened: int
-    machine_opened: int
-    clicked: int
-
-
 def report_of(session: Session, mailing_id: int) -> IssueReport:
     """Report on a mailing.
 
@@ -140,7 +80,7 @@ def report_of(session: Session, mailing_id: int) -> IssueReport:
         NotFound: There is no such mailing.
     """
     mailing = find_mailing(session, mailing_id)
-    rows = _rows(session, mailing)
+    rows = rows_of(session, mailing.id)
     return IssueReport(
         mailing_id=mailing.id,
         issue_id=mailing.issue_id,
@@ -149,16 +89,16 @@ def report_of(session: Session, mailing_id: int) -> IssueReport:
         candidates=mailing.candidates,
         exclusions=exclusions_of(session, mailing.id),
         total=tally(rows),
-        by_plan=_by(rows, lambda row: row.plan),
-        by_provider=_by(rows, lambda row: row.provider),
+        by_plan=by(rows, lambda row: row.plan),
+        by_provider=by(rows, lambda row: row.provider),
         deferred_once=_deferred_once(session, mailing.id),
         left=_left(session, mailing),
         top_links=_top_links(session, mailing.id),
     )
 
 
-def latest_mailing(session: Session, issue_id: int) -> int:
-    """Find the mailing of an issue that began last.
+def latest_mailing(session: Session, issue_id: int, *, live: bool) -> int:
+    """Find the mailing of an issue that began last, on this side of NOT LIVE where there is one.
 
     Raises:
         NotFound: The issue was not mailed yet, or there is none.
@@ -166,7 +106,9 @@ def latest_mailing(session: Session, issue_id: int) -> int:
     # A correction has a report of its own, by its mailing's number.
     whole = (col(Mailing.issue_id) == issue_id) & col(Mailing.correction_id).is_(None)
     found = select(Mailing.id).where(whole, col(Mailing.begun_at).is_not(None), not_taken_back())
-    mailing_id = session.exec(found.order_by(col(Mailing.begun_at).desc()).limit(1)).first()
+    other_side = case((col(Mailing.live).is_(live), 0), else_=1)
+    latest = (other_side, col(Mailing.begun_at).desc(), col(Mailing.id).desc())
+    mailing_id = session.exec(found.order_by(*latest).limit(1)).first()
     if mailing_id is None:
         raise NotFound(f"issue {issue_id} was not mailed yet: `newsletter mailing list` shows what was")
     return mailing_id
@@ -176,34 +118,6 @@ def subject_of(session: Session, mailing_id: int) -> str:
     """Give the subject that a mailing's first variant had."""
     found = select(Variant.subject).where(Variant.mailing_id == mailing_id).order_by(col(Variant.id)).limit(1)
     return session.exec(found).first() or f"mailing {mailing_id}"
-
-
-def tally(rows: Iterable[_Row]) -> Tally:
-    """Sum up rows."""
-    counts: dict[str, int] = {}
-    bounces: dict[str, int] = {}
-    for row in rows:
-        added = {"recipients": row.count}
-        if row.place == "accepted":
-            added |= {"accepted": row.count, "complained": row.complained, "unsubscribed": row.unsubscribed}
-            added |= {"opened": row.opened, "machine_opened": row.machine_opened, "clicked": row.clicked}
-            if row.outcome in BOUNCED:
-                bounces[row.outcome.name] = bounces.get(row.outcome.name, 0) + row.count
-            else:
-                added["silent" if row.outcome is Outcome.nothing else row.outcome.name] = row.count
-        for name, count in added.items():
-            counts[name] = counts.get(name, 0) + count
-    return Tally(**counts, bounces=dict(sorted(bounces.items())))
-
-
-def added(tallies: Iterable[Tally]) -> Tally:
-    """Add tallies up."""
-    counts: Counter[str] = Counter()
-    bounces: Counter[str] = Counter()
-    for one in tallies:
-        counts.update({name: value for name, value in vars(one).items() if isinstance(value, int)})
-        bounces.update(one.bounces)
-    return Tally(**counts, bounces=dict(sorted(bounces.items())))
 
 
 def arrivals(session: Session, mailing_id: int) -> dict[str, int]:
@@ -223,43 +137,7 @@ def hour_of(column: Mapped[Any], dialect: str) -> ColumnElement[str]:
     """Write a moment's hour in SQL."""
     if dialect == "postgresql":
         return func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24")
-    return func.strftime("%Y-%m-%d %H", column)
-
-
-def _by(rows: Iterable[_Row], name: Callable[[_Row], str]) -> dict[str, Tally]:
-    groups: dict[str, list[_Row]] = {}
-    for row in rows:
-        groups.setdefault(name(row), []).append(row)
-    tallies = {one: tally(those) for one, those in groups.items()}
-    return dict(sorted(tallies.items(), key=lambda one: (-one[1].recipients, one[0])))
-
-
-def _rows(session: Session, mailing: Mailing) -> list[_Row]:
-    marks = ("complained_at", "unsubscribed_at", "opened_at", "machine_opened_at", "clicked_at")
-    outcome = func.coalesce(col(DeliveryOutcome.outcome), 0)
-    kinds = (col(Batch.variant_id), col(Batch.lane), col(Batch.state), col(Delivery.difference), outcome)
-    found = (
-        select_columns(*kinds, func.count(), *(func.count(getattr(DeliveryOutcome, mark)) for mark in marks))
-        .select_from(Delivery)
-        .outerjoin(Batch, col(Batch.id) == col(Delivery.batch_id))
-        .outerjoin(DeliveryOutcome, col(DeliveryOutcome.delivery_id) == col(Delivery.id))
-        .where(col(Delivery.mailing_id) == mailing.id)
-        .group_by(*kinds)
-    )
-    plans = _plans(session, mailing.id)
-    return [
-        _Row(plans.get(variant, ""), lane or "", _place(state, difference), Outcome(said), *counts)
-        for variant, lane, state, difference, said, *counts in session.execute(found)
-    ]
-
-
-def _place(state: str | None, difference: str | None) -> str:
-    return class_of(BatchState(state) if state else None, Difference(difference) if difference else None)
-
-
-def _plans(session: Session, mailing_id: int) -> dict[int, str]:
-    found = select(Variant.id, Plan.code).join(Plan, col(Plan.id) == col(Variant.plan_id))
-    return dict(session.exec(found.where(Variant.mailing_id == mailing_id)).all())
+    return func.substr(column, 1, len("2026-11-23 09"))
 
 
 def _deferred_once(session: Session, mailing_id: int) -> int:
@@ -270,11 +148,14 @@ def _deferred_once(session: Session, mailing_id: int) -> int:
 
 
 def _left(session: Session, mailing: Mailing) -> int:
-    """Count recipients who left soon after."""
+    """Count whom it may have reached and who left soon after; a cohort that has the same issue later ends nothing."""
     if mailing.begun_at is None:
         return 0
     following = select(func.min(Mailing.begun_at)).where(
-        Mailing.publication_id == mailing.publication_id, col(Mailing.begun_at) > mailing.begun_at
+        Mailing.publication_id == mailing.publication_id,
+        Mailing.issue_id != mailing.issue_id,
+        col(Mailing.live).is_(mailing.live),
+        col(Mailing.begun_at) > mailing.begun_at,
     )
     until = min(filter(None, (session.exec(following).one(), mailing.begun_at + LEFT_WITHIN)))
     found = (
@@ -282,7 +163,8 @@ def _left(session: Session, mailing: Mailing) -> int:
         .join(
             Delivery,
             (col(Delivery.subscription_id) == col(ConsentEvent.subscription_id))
-            & (col(Delivery.mailing_id) == mailing.id),
+            & (col(Delivery.mailing_id) == mailing.id)
+            & col(Delivery.may_have_reached),
         )
         .where(
             ConsentEvent.kind == ConsentKind.left,

@@ -5,7 +5,7 @@ Pure: it is given what to show. Charts come from ``charts``.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from newsletter.reports.charts import columns, stacked_bars
-from newsletter.reports.issue import IssueReport, Tally
+from newsletter.reports.issue import IssueReport
+from newsletter.reports.tallies import Tally
 
 
 #: Places in the order of a bar, each with its colour.
@@ -28,6 +29,7 @@ _PLACES = {
 _MOST_PROVIDERS = 10
 #: What comes later than that comes one by one.
 _MOST_HOURS = 24
+_HOUR = "%Y-%m-%d %H"
 #: The line for complaints that Gmail and Yahoo ask to stay under.
 _COMPLAINT_LINE = 0.001
 
@@ -105,7 +107,12 @@ def _charts(page: Page, words: Mapping[str, str]) -> dict[str, Markup]:
 
 
 def _arrivals(page: Page, words: Mapping[str, str]) -> Markup:
-    by_hour = {f"{hour[-2:]}:00": count for hour, count in list(page.arrivals.items())[:_MOST_HOURS]}
+    first = datetime.strptime(min(page.arrivals), _HOUR).replace(tzinfo=UTC)
+    hours = [first + timedelta(hours=number) for number in range(_MOST_HOURS)]
+    by_hour = {f"{one:%H:%M}": page.arrivals.get(f"{one:{_HOUR}}", 0) for one in hours}
+    # Nothing is left out of the sum: a mail that waited for days stands at the end.
+    if later := sum(page.arrivals.values()) - sum(by_hour.values()):
+        by_hour[words["later"]] = later
     return columns(by_hour, words["delivered"], "var(--good)")
 
 

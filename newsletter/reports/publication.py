@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 
 from newsletter.delivery.models import Mailing
 from newsletter.publications import Publication, zone_of
-from newsletter.reports.issue import IssueReport, Tally, added, report_of
+from newsletter.reports.issue import IssueReport, report_of
+from newsletter.reports.tallies import Tally, added
 from subscribers.consent_models import ConsentEvent, ConsentKind
 from subscribers.models import AddressHash, Subscription, SubscriptionState, Suppression, SuppressionReason
 from subscribers.suppression import is_active
@@ -75,14 +76,15 @@ def health_of(session: Session, publication: Publication, *, now: datetime) -> d
     return {**dict.fromkeys(SubscriptionState, 0), **counted, "paused": session.exec(paused).one(), **reasons}
 
 
-def last_reports(session: Session, publication: Publication, *, issues: int, live: bool) -> list[IssueReport]:
-    """Report on the last mailings of a publication, the newest first."""
+def last_reports(
+    session: Session, publication: Publication, *, issues: int, live: bool, before: IssueReport | None = None
+) -> list[IssueReport]:
+    """Report on the last mailings of a publication, the newest first; ``before``: on those that began before it."""
+    earlier = col(Mailing.begun_at) < before.begun_at if before else col(Mailing.begun_at).is_not(None)
     found = (
         select(Mailing.id)
-        .where(
-            Mailing.publication_id == publication.id, col(Mailing.begun_at).is_not(None), col(Mailing.live).is_(live)
-        )
-        .order_by(col(Mailing.begun_at).desc())
+        .where(Mailing.publication_id == publication.id, earlier, col(Mailing.live).is_(live))
+        .order_by(col(Mailing.begun_at).desc(), col(Mailing.id).desc())
         .limit(issues)
     )
     return [report_of(session, mailing_id) for mailing_id in session.exec(found).all()]

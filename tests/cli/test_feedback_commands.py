@@ -88,6 +88,8 @@ def test_a_report_accounts_for_every_candidate(newsletter):
         ("provider", "netease", "1"),
     ]
     assert newsletter("report", "9").returncode == 1
+    other = newsletter("report", "9", "--mailing", "1")
+    assert (other.returncode, "mailing 1 is of issue 1" in other.stderr) == (1, True)
 
 
 def test_a_report_is_also_a_page_that_needs_nothing_else(newsletter, tmp_path):

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from sendgrid.helpers.eventwebhook import EventWebhook
 
+from newsletter.emulator.reactions import Reaction
 from newsletter.providers.base import Message, Recipient
 from newsletter.providers.feedback import FeedbackKind
 from newsletter.providers.sendgrid_events import entries_in, is_genuine, load_key, read_event
@@ -113,6 +114,8 @@ def test_calls_are_signed_as_the_real_client_wants_it_and_shaped_as_real_ones_ar
         ("async_bounce", ["processed", "delivered", "bounce"]),
         ("complain", ["processed", "delivered", "spamreport"]),
         ("unsubscribe", ["processed", "delivered", "unsubscribe"]),
+        ("group_unsubscribe", ["processed", "delivered", "group_unsubscribe"]),
+        ("group_resubscribe", ["processed", "delivered", "group_resubscribe"]),
         ("machine_open", ["processed", "delivered", "open"]),
         ("click", ["processed", "delivered", "open", "click"]),
     ],
@@ -181,6 +184,30 @@ def test_lists_come_in_pages_within_a_time(sendgrid):
     page = sendgrid.account("GET", "/v3/suppression/unsubscribes?limit=3&offset=6")
     assert len(page) == 1
     assert sendgrid.account("GET", "/v3/suppression/unsubscribes?end_time=1") == []
+
+
+@pytest.mark.parametrize(("reaction", "word"), [("bounce", "Bounced"), ("block", "Blocked"), ("expire", "Expired")])
+def test_the_inbox_shows_what_became_of_each_mail_in_the_servers_words(sendgrid, reaction, word):
+    sendgrid.call("/_emulator/react", {"reaction": reaction, "address": "a@qq.com", "reason": "550 <b>no</b>"})
+    sendgrid.call("/_emulator/react", {"reaction": "complain", "address": "b@qq.com", "after": 3600})
+    mail(sendgrid, "a@qq.com", "b@qq.com")
+    inbox = sendgrid.call("/").decode()
+    assert f"<b>{word}</b> 550 &lt;b&gt;no&lt;/b&gt;" in inbox
+    assert "<b>Delivered</b>" in inbox
+    assert "Complained" not in inbox
+    one = sendgrid.call("/messages/1").decode()
+    assert one.index("On its way") < one.index(f"<b>{word}</b> 550")
+    sendgrid.call("/_emulator/react", {"reaction": "complain", "domain": "qq.com", "now": True})
+    assert sendgrid.call("/").decode().count("Complained") == 1
+
+
+def test_each_thing_that_happens_has_its_word_in_the_inbox(sendgrid):
+    for number, reaction in enumerate(Reaction):
+        sendgrid.call("/_emulator/react", {"reaction": reaction, "address": f"{number}@example.com"})
+    mail(sendgrid, *(f"{number}@example.com" for number, _ in enumerate(Reaction)))
+    inbox = sendgrid.call("/").decode()
+    for word in ("Left the group", "Came back to the group", "Opened by a machine", "Dropped", "Put off", "Clicked"):
+        assert f"<b>{word}</b>" in inbox
 
 
 def test_a_key_without_a_scope_is_told_so_and_a_standing_fault_answers_everything(sendgrid):

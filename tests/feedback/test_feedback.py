@@ -111,6 +111,14 @@ def test_a_complaint_ends_everything_at_once_and_undoing_it_restores_the_subscri
     assert state_of(feedback, "angry@example.com") is SubscriptionState.confirmed
 
 
+def test_leaving_a_group_at_sendgrid_is_leaving_and_coming_back_to_it_takes_nobody_back(feedback):
+    whose = mailed(feedback, "leaver@example.com")["leaver@example.com"]
+    feedback.say(feedback.event(whose, "group_unsubscribe", feedback.world.clock(), asm_group_id=1))
+    assert state_of(feedback, "leaver@example.com") is SubscriptionState.left
+    feedback.say(feedback.event(whose, "group_resubscribe", feedback.world.clock(), asm_group_id=1))
+    assert state_of(feedback, "leaver@example.com") is SubscriptionState.left
+
+
 def test_an_unsubscribe_event_leaves_but_not_what_its_reader_came_back_to_since(feedback):
     whose = mailed(feedback, "leaver@example.com", "back@example.com")
     now = feedback.world.clock()

@@ -30,7 +30,9 @@ from tests.world import World, addresses
 KILLS = int(os.environ.get("KILLS", "100"))
 #: Calls that may be in flight at once, and so unknown after a kill.
 THREADS = 4
-BATCH = 5
+BATCH = 2
+#: More than the calls that end in the longest life, so that no life finds nothing to do.
+BATCHES_A_LIFE = 20
 #: Shares of requests; the first two seconds of a hang outlast the service's patience.
 FAULTS: dict[str, tuple[float, dict[str, object]]] = {
     "accept-then-hang": (0.02, {"seconds": 2.0}),
@@ -63,8 +65,15 @@ def port() -> str:
         return str(free.getsockname()[1])
 
 
-def mix_faults(emulator: LocalSendGrid) -> None:
+def readers_for(kills: int) -> list[str]:
+    return addresses(kills * BATCHES_A_LIFE * BATCH)
+
+
+def mix_faults(emulator: LocalSendGrid, *, slow: bool) -> None:
+    emulator.mend()
     for number, (kind, (probability, details)) in enumerate(FAULTS.items()):
+        if kind == "slow" and not slow:
+            continue
         # A fault without an end would answer questions about the account, too.
         emulator.fault(kind, times=10**9, probability=probability, seed=number, **details)
 
@@ -91,11 +100,11 @@ def wait(what: str, done: Callable[[], bool]) -> None:
 def mail_and_kill(world: World, emulator: LocalSendGrid, folder: Path, kills: int, **settings: str) -> int:
     """Mail to enough readers for so many lives, and end each at a moment of its own; give the mailing."""
     chance = random.Random(20261125)  # noqa: S311 - moments to kill at
-    world.readers(addresses(kills * THREADS * BATCH * 2))
+    world.readers(readers_for(kills))
     mailing_id = world.schedule(world.issue())
     # Frozen before: what is killed here is dispatch (``test_crash_sweep`` dies in the freeze, too).
     assert world.having(batch_size=BATCH).begin() == [mailing_id]
-    mix_faults(emulator)
+    mix_faults(emulator, slow=True)
     for _ in range(kills):
         with serving_at_once(folder, emulator, **settings) as process:
             wait("a call", lambda: calls_in_flight(world) > 0)
@@ -104,6 +113,8 @@ def mail_and_kill(world: World, emulator: LocalSendGrid, folder: Path, kills: in
             process.join()
         assert calls_in_flight(world) <= THREADS
         world.account(mailing_id)
+    # What is left goes out at full speed.
+    mix_faults(emulator, slow=False)
     return mailing_id
 
 
@@ -147,7 +158,7 @@ def test_killed_a_hundred_times_nobody_is_mailed_twice_or_left_out(world, emulat
         unknown_policy(world, "resend", quiet_minutes=0.001)
         emulator.call("/_emulator/react", {"reaction": "open", "rate": 0.02, "now": True})
         wait("the end", lambda: world.mailing(mailing_id).state is MailingState.finished)
-    everybody = addresses(KILLS * THREADS * BATCH * 2)
+    everybody = readers_for(KILLS)
     reached = Counter(emulator.reached())
     standing = world.account(mailing_id).standing
     print(f"\n{KILLS} kills; {standing.line()}; {never} requests mailed once more")  # noqa: T201 - shown with -s
@@ -172,7 +183,7 @@ def test_under_hold_what_no_event_proves_stands_before_the_operator(world, emula
     assert max(reached.values()) == 1
     assert before_the_operator
     assert not set(before_the_operator) & accepted_attempts(emulator)
-    assert standing.unknown == len(set(addresses(kills * THREADS * BATCH * 2)) - set(reached))
+    assert standing.unknown == len(set(readers_for(kills)) - set(reached))
 
 
 def _unknown(world: World, mailing_id: int) -> list[str]:

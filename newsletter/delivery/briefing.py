@@ -101,7 +101,7 @@ class _Teller:
             case MailingState.paused:
                 found = [self._step("let it go on", "resume"), self._cancel()]
             case MailingState.held:
-                found = [*self._settling(), *self._going_on()]
+                found = [*self._settling(), *self._releasing(), *self._going_on()]
             case MailingState.halted:
                 found = [
                     Step("find what is wrong", "newsletter doctor"),
@@ -142,6 +142,9 @@ class _Teller:
 
     def _held(self) -> str:
         standing = self.seen.standing
+        if self._waits_in_held_lanes():
+            lanes = ", ".join(self.seen.held_lanes)
+            return f"What may go has gone; {self._waiting()} for your decision about {lanes}."
         if standing.unknown and not standing.pending:
             return (
                 f"It waits for a decision: whether {standing.unknown:,} of {standing.recipients:,} recipients were "
@@ -172,10 +175,9 @@ class _Teller:
         return self.seen.mailing.state_reason.removesuffix(".") or str(self.seen.mailing.state)
 
     def _while_it_goes(self) -> list[Step]:
-        released = [self._step(f"let {lane} go on", f"release --provider {lane}") for lane in self.seen.held_lanes]
         if self.seen.undo_until:
-            return released
-        return [*released, self._step("stop it for now", "pause"), self._cancel()]
+            return self._releasing()
+        return [*self._releasing(), self._step("stop it for now", "pause"), self._cancel()]
 
     def _ending_the_wait(self) -> list[Step]:
         if self.seen.undo_until is None or self.seen.mailing.state is MailingState.cancelled:
@@ -187,7 +189,16 @@ class _Teller:
         # With nothing left to mail it would only be held again.
         if self.seen.standing.unknown and not self.seen.standing.pending:
             return []
+        if self._waits_in_held_lanes():
+            return [self._cancel()]
         return [self._step("let it go on", "resume"), self._cancel()]
+
+    def _releasing(self) -> list[Step]:
+        return [self._step(f"let {lane} go on", f"release --provider {lane}") for lane in self.seen.held_lanes]
+
+    def _waits_in_held_lanes(self) -> bool:
+        waiting = {lane for lane, standing in self.seen.by_lane.items() if standing.pending}
+        return bool(waiting) and waiting <= self.seen.held_lanes.keys()
 
     def _settling(self) -> list[Step]:
         if not self.seen.standing.unknown:

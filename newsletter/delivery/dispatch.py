@@ -229,7 +229,7 @@ def _columns(batch: Batch, meaning: Consequence, end: CallEnd, now: datetime) ->
         "lease_until": None,
         "tries": tries,
         "not_before": now + timedelta(seconds=wait) if meaning.waits else None,
-        "state_reason": "" if meaning.state is BatchState.accepted else f"{_in_words(end)}: {end.detail}",
+        "state_reason": "" if meaning.state is BatchState.accepted else ": ".join(filter(None, (_in_words(end), end.detail))),
     }
 
 

@@ -44,8 +44,12 @@ def test_a_held_provider_is_shown_and_let_go(newsletter, world):
     mailing_id = world.running()
     hold(world, mailing_id, "qq")
     shown = " ".join(newsletter("mailing", "show", "1").stdout.split())
-    assert "qq is held since 2026-11-23 09:00:00+08:00: 90 of 1,000 mails were blocked" in shown
+    assert "What may go has gone; 10 recipients wait for your decision about qq." in shown
+    assert "qq is held: 90 of 1,000 mails were blocked for our reasons (9.00%; the limit is 5.00%)." in shown
     assert "newsletter mailing release 1 --provider qq" in shown
+    assert "newsletter mailing resume" not in shown
+    lane = json.loads(newsletter("mailing", "show", "1", "--json").stdout)["lanes"][0]
+    assert (lane["provider"], lane["waiting"], lane["held_at"]) == ("qq", 10, "2026-11-23 09:00:00+08:00")
     asked = newsletter("mailing", "release", "1")
     assert asked.returncode == 1
     assert "Mail the 10 recipients who wait" in asked.stderr
@@ -64,7 +68,10 @@ def test_a_mailing_that_waits_for_sendgrid_says_since_when(newsletter, world):
         world.provider.ends_next(CallEnd(Ending.never_left))
     world.dispatch()
     shown = newsletter("mailing", "show", "1").stdout
-    assert "SendGrid is away since 2026-11-23 09:00:00+08:00; the next try is at 2026-11-23 09:00:1" in shown
+    assert "SendGrid has not answered since 09:00:00 and is asked again at 09:00:1" in shown
+    assert "20 recipients wait." in shown
+    told = json.loads(newsletter("mailing", "show", "1", "--json").stdout)
+    assert told["provider_away_since"] == "2026-11-23 09:00:00+08:00"
 
 
 def test_what_became_old_needs_more_than_yes(newsletter, world):

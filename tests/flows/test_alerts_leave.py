@@ -40,6 +40,6 @@ def test_a_halted_mailing_is_told_by_the_hook(world, newsletter_command, tmp_pat
                 time.sleep(0.1)
         assert world.mailing(mailing_id).state is MailingState.halted
         said = json.loads(hook.calls[0].body)
-        assert (said["kind"], said["mailing"]) == ("mailing_halted", str(mailing_id))
+        assert (said["kind"], said["mailing"]) == ("key_refused", str(mailing_id))
         assert "401" in said["text"]
         assert emulator.reached() == []

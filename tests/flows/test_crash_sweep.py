@@ -41,8 +41,8 @@ STEPS = {
     "delivery.audience._partition_page",
     "delivery.audience.freeze",
     "delivery.dispatch.dispatch_next",
-    "delivery.dispatch.dispatch_batch",
-    "delivery.dispatch._record_surely",
+    "delivery.dispatch.begin_call",
+    "delivery.dispatch.end_call",
     "feedback.ingest.apply_next",
 }
 

@@ -105,7 +105,7 @@ def test_a_rehearsal_leaves_nothing_and_may_be_repeated(world, newsletter_comman
     for _ in range(2):
         answer = rehearse(newsletter_command, tmp_path, str(issue), "--audience", "plan=pro", **environment)
         assert answer.returncode == 0, answer.stderr
-        assert "18 recipients = 18 accepted + 0 skipped + 0 rejected + 0 unknown" in answer.stdout
+        assert "18 recipients = 18 accepted by SendGrid + 0 skipped + 0 rejected + 0 unknown" in answer.stdout
         assert "By mailbox provider" in answer.stdout
     assert list((tmp_path / "tmp").iterdir()) == []
 

@@ -5,11 +5,10 @@ import json
 import pytest
 from lxml import etree
 from lxml import html as lxml_html
-from sqlalchemy import delete
 
 from newsletter.providers.memory import MemoryProvider
 from newsletter.publications import Publication, PublicationForm, add_publication, set_publication
-from subscribers.models import Plan, PlanInclusion
+from tests.tables import empty
 from tests.world import World, make_world
 
 
@@ -146,8 +145,7 @@ def test_each_of_several_publications_has_its_own(browser, world):
 
 def test_there_is_no_feed_where_there_is_no_publication(browser, world):
     with world.database.writing() as session:
-        for table in (PlanInclusion, Plan, Publication):
-            session.execute(delete(table))
+        empty(session, Publication)
     assert browser.get("/feed.xml").status_code == 404
     assert browser.get("/issues/").status_code == 200
 

@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
-from sqlalchemy import delete
 
 from newsletter.composition import Service
-from newsletter.delivery.models import Attempt, Batch, Delivery, Exclusion, Mailing, Variant
-from newsletter.issues.models import Issue, Revision
+from newsletter.issues.models import Issue
 from newsletter.web.app import create_app
 from subscribers.actors import COMMAND_LINE
 from subscribers.consent import consent_of
 from subscribers.hashing import adopt_peppers
 from subscribers.models import SubscriptionState
 from subscribers.plan_changes import PlanChange, change_plan
+from tests.tables import empty
 from tests.world import addresses
 
 
@@ -41,8 +40,7 @@ def everything_of_the_issue_is_deleted(site):
     """The mailing and its issue are gone, and so is the reader's plan: the reader was moved to another one."""
     with site.world.database.writing() as session:
         change_plan(session, site.reader().id, PlanChange("pro"), by=COMMAND_LINE, now=site.clock())
-        for model in (Attempt, Delivery, Exclusion, Batch, Variant, Mailing, Revision, Issue):
-            session.execute(delete(model))
+        empty(session, Issue)
 
 
 def four_hundred_days_pass(site):

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, UniqueConstraint, delete
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from subscribers.bulk import rows_changed
 from subscribers.models import words_column
 
 
@@ -43,6 +44,8 @@ class PostState(StrEnum):
 
 #: Not the same one twice in this time.
 QUIET = timedelta(hours=1)
+#: How long the log is kept (docs/retention.md): a year, so that what went wrong at the same time of year can be seen.
+KEPT_FOR = timedelta(days=400)
 
 
 class Alert(SQLModel, table=True):
@@ -98,13 +101,16 @@ class NewAlert:
 
 def raise_alert(session: Session, new: NewAlert, *, now: datetime) -> int:
     """Have an operator told once this transaction is committed; give the alert's id, which may be an earlier one's."""
-    same = select(Alert).where(
+    alike = select(Alert).where(
         Alert.kind == new.kind,
         Alert.about == new.about,
         Alert.publication_id == new.publication_id,
+        col(Alert.live).is_(new.live),
         col(Alert.created_at) > now - QUIET,
     )
-    if before := session.exec(same.order_by(col(Alert.id).desc()).limit(1)).first():
+    # A mailing that halts again for another reason is other news.
+    told = session.exec(alike.order_by(col(Alert.id).desc()))
+    if before := next((one for one in told if _reason(one.facts) == _reason(new.facts)), None):
         before.repeats += 1
         session.add(before)
         session.flush()
@@ -113,3 +119,14 @@ def raise_alert(session: Session, new: NewAlert, *, now: datetime) -> int:
     session.add(alert)
     session.flush()
     return alert.id
+
+
+def purge(session: Session, *, now: datetime) -> int:
+    """Delete alerts of more than 400 days ago with how their telling went; tell how many these were."""
+    old = col(Alert.created_at) < now - KEPT_FOR
+    session.execute(delete(AlertPost).where(col(AlertPost.alert_id).in_(select(Alert.id).where(old))))
+    return rows_changed(session.execute(delete(Alert).where(old)))
+
+
+def _reason(facts: Mapping[str, str]) -> str:
+    return facts.get("reason", "")

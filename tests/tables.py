@@ -1,7 +1,11 @@
 """Every table of a store as it really is, whichever models a test has loaded: read whole, and emptied."""
 
-from sqlalchemy import MetaData, Row, Table
+from typing import Any
+
+from sqlalchemy import MetaData, Table
 from sqlmodel import Session, SQLModel
+
+from newsletter.database import Database
 
 
 def tables_of(session: Session) -> list[Table]:
@@ -11,13 +15,17 @@ def tables_of(session: Session) -> list[Table]:
     return found.sorted_tables
 
 
-def rows_of(session: Session) -> list[Row]:
-    """Give every row of every table."""
-    return [row for table in tables_of(session) for row in session.execute(table.select())]
+def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """Read every row of every table."""
+    with database.reading() as session:
+        return {
+            table.name: [tuple(row) for row in session.execute(table.select().order_by(*table.primary_key.columns))]
+            for table in tables_of(session)
+        }
 
 
 def empty(session: Session, model: type[SQLModel]) -> None:
-    """Delete every row of a table and of all tables that refer to it, however far away: no command of ours does that."""
+    """Delete every row of a table and of all tables that refer to it, however far away; no command does so."""
     tables = tables_of(session)
     doomed = {str(model.__tablename__)}
     while more := {table.name for table in tables if doomed & _referred_to_by(table)} - doomed:

@@ -18,11 +18,12 @@ class TakenCall:
 
 @dataclass
 class WebHook:
-    """What came, and what is answered next; without more to answer, 200 and ``{}``."""
+    """What came, and what is answered next; without more to answer, 200 as every robot says it."""
 
     url: str = ""
     calls: list[TakenCall] = field(default_factory=list)
     answers: list[tuple[int, bytes]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -34,10 +35,12 @@ def web_hook() -> Iterator[WebHook]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             hook.calls.append(TakenCall(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
-            status, said = hook.answers.pop(0) if hook.answers else (200, b"{}")
+            status, said = hook.answers.pop(0) if hook.answers else (200, b'{"code":0,"errcode":0}')
             self.send_response(status)
             self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", str(len(said)))
+            for name, value in hook.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(said)
 

@@ -210,7 +210,8 @@ def _halt(session: Session, mailing_id: int, end: CallEnd, now: datetime) -> Non
 
 
 def _in_words(end: CallEnd) -> str:
-    return f"the provider answered {end.status} ({end.ending})" if end.status else f"no answer ({end.ending})"
+    words = f"the provider answered {end.status} ({end.ending})" if end.status else f"no answer ({end.ending})"
+    return f"{words}: {end.detail}" if end.detail else words
 
 
 def _close_attempt(session: Session, attempt_id: str, end: CallEnd, now: datetime) -> None:
@@ -229,7 +230,7 @@ def _columns(batch: Batch, meaning: Consequence, end: CallEnd, now: datetime) ->
         "lease_until": None,
         "tries": tries,
         "not_before": now + timedelta(seconds=wait) if meaning.waits else None,
-        "state_reason": "" if meaning.state is BatchState.accepted else ": ".join(filter(None, (_in_words(end), end.detail))),
+        "state_reason": "" if meaning.state is BatchState.accepted else _in_words(end),
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 import structlog
+import urllib3
 from sqlalchemy import ColumnElement, func, update
 from sqlmodel import Session, col, select
 
@@ -164,11 +165,19 @@ class Told:
 def text_of(alert: Alert, publication: Publication, words: Mapping[str, Mapping[str, Any]]) -> Told:
     """Write an alert in its publication's language."""
     own = words["zh" if publication.locale.lower().startswith("zh") else "en"]
-    said, facts = own[alert.kind], {**alert.facts, "publication": publication.name, "about": alert.about}
+    said = own[alert.kind]
+    facts = _Facts({**alert.facts, "publication": publication.name, "about": alert.about})
     again = [own["again"].format(repeats=alert.repeats)] if alert.repeats else []
     side = [] if alert.live else [own["not_live"]]
-    following = f"{own['next']}: {said['next'].format(**facts)}"
-    return Told(said["title"].format(**facts), (said["text"].format(**facts), *again, following, *side))
+    following = f"{own['next']}: {said['next'].format_map(facts)}"
+    return Told(said["title"].format_map(facts), (said["text"].format_map(facts), *again, following, *side))
+
+
+class _Facts(dict[str, str]):
+    """Facts of an alert; one that is missing keeps nobody from hearing of the rest."""
+
+    def __missing__(self, name: str) -> str:
+        return "?"
 
 
 def _by_mail(desk: AlertDesk, publication: Publication, told: Told) -> str:
@@ -207,5 +216,5 @@ def _by_hook(desk: AlertDesk, hook: Hook, alert: Alert, publication: Publication
                 stream=True,
             ) as answer:
                 return refusal_in(hook, answer.status_code, answer.raw.read(_ANSWER_LIMIT, decode_content=True))
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return f"not reached: {type(error).__name__}"

@@ -20,6 +20,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
+from newsletter.alerts import purge as purge_alerts
 from newsletter.database import Database
 from newsletter.errors import NewsletterError
 from newsletter.hosts import store_may_mail
@@ -114,6 +115,7 @@ def tidy(database: Database, *, live: bool, now: datetime, alone: bool = False) 
         unknown = sweep(session, now=now, all_of_them=alone)
         dropped = drop_other_side(session, live=live, now=now)
         purge(session, now=now)
+        purge_alerts(session, now=now)
     if unknown:
         log.warning("outcome unknown: a worker died during its call", notices=unknown)
     if dropped:

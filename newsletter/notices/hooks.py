@@ -18,6 +18,10 @@ import orjson
 from standardwebhooks import Webhook
 
 
+#: What robots call the code of their answer; the last is an older Feishu's.
+_CODES = ("code", "errcode", "StatusCode")
+
+
 class HookKind(StrEnum):
     """Whose shape a hook has."""
 
@@ -105,9 +109,11 @@ def refusal_in(hook: Hook, status: int, body: bytes) -> str:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:
         return "answered something that is no JSON"
-    code = said.get("code", said.get("errcode", 0)) if isinstance(said, dict) else None
-    words = str(said.get("msg", said.get("errmsg", "")))[:100] if isinstance(said, dict) else ""
-    return "" if code == 0 else f"refused with code {code}: {words}"
+    if not isinstance(said, dict) or not (codes := [said[name] for name in _CODES if name in said]):
+        # Something between us and the robot: it did not take the call.
+        return "answered without a code"
+    words = str(said.get("msg", said.get("errmsg", "")))[:100]
+    return "" if codes[0] == 0 else f"refused with code {codes[0]}: {words}"
 
 
 def _feishu_signature(secret: str, now: datetime) -> dict[str, str]:

@@ -5,7 +5,7 @@ import urllib.request
 from dataclasses import replace
 
 import pytest
-from sqlmodel import SQLModel, select
+from sqlmodel import select
 
 from newsletter.delivery.dispatch import dispatch_next
 from newsletter.notices.dispatch import send_next
@@ -15,6 +15,7 @@ from subscribers.models import Subscription, SubscriptionState
 from tests.local_sendgrid import local_sendgrid
 from tests.office import WORDS, Office, make_office
 from tests.served import served
+from tests.tables import everything
 
 
 pytestmark = pytest.mark.browser
@@ -68,15 +69,6 @@ def delivered(office, service, tmp_path):
         yield _delivered
 
 
-def everything(world):
-    """Every row of every table."""
-    with world.database.reading() as session:
-        return {
-            table.name: session.execute(table.select().order_by(*table.primary_key.columns)).all()
-            for table in SQLModel.metadata.sorted_tables
-        }
-
-
 def links_of(mail, service):
     """Every link to our pages, of both parts and of the headers."""
     found = {*links_in(mail["html"]), *re.findall(r"https?://[^\s>]+", mail["text"] + str(mail["headers"]))}
@@ -97,7 +89,7 @@ def fetch(link, method, data=None):
 def test_following_every_link_changes_no_row(office, service, delivered, chromium, kind):
     links = links_of(delivered(kind), service)
     assert {first_step(link, service) for link in links} == LEADS_TO[kind]
-    before = everything(office.world)
+    before = everything(office.world.database)
     pages = []
     for link in links:
         for method in ("GET", "HEAD"):
@@ -108,7 +100,7 @@ def test_following_every_link_changes_no_row(office, service, delivered, chromiu
         pages[-1].wait_for_timeout(3000)
     for page in pages:
         page.close()
-    assert everything(office.world) == before
+    assert everything(office.world.database) == before
 
 
 def test_one_post_to_the_header_link_does_what_no_look_does(office, service, delivered):

@@ -14,11 +14,11 @@ from tests.local_sendgrid import local_sendgrid
 from tests.rehearsal.audience import (
     COUNT,
     EXCLUSIONS,
-    everything,
     make_audience,
     nobody_is_real,
     secrets_of_the_audience,
 )
+from tests.tables import everything
 
 
 RECIPIENTS = COUNT + 1 - sum(EXCLUSIONS.values())

@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 
 from newsletter.alerts import QUIET, Alert, AlertKind, AlertPost, NewAlert, raise_alert
 from newsletter.notices.alerting import GIVE_UP_AFTER, AlertDesk, tell_next, text_of
+from newsletter.notices.dispatch import tidy
 from newsletter.notices.hooks import read_hook
 from newsletter.providers.base import CallEnd, Ending
 from newsletter.providers.memory import MemoryProvider
@@ -136,6 +137,7 @@ def test_feishu_and_dingtalk_are_signed_as_their_robots_want_it(world, hook):
         ("feishu", (200, b'{"code":19021,"msg":"sign match fail"}'), "19021"),
         ("wecom", (200, b'{"errcode":93000,"errmsg":"invalid webhook url"}'), "93000"),
         ("dingtalk", (200, b"<html>"), "no JSON"),
+        ("wecom", (200, b'{"error":"no route"}'), "without a code"),
         ("generic", (302, b""), "302"),
         ("generic", (500, b""), "500"),
     ],
@@ -189,6 +191,52 @@ def test_what_is_a_day_old_is_news_to_nobody(world, hook):
     alert(world)
     world.clock.now += GIVE_UP_AFTER + timedelta(seconds=1)
     assert tell(desk_of(world, f"{hook.url}/a#{SECRET}")) == 0
+
+
+def test_another_reason_and_the_other_side_are_other_news_within_the_hour(world, hook):
+    desk = desk_of(world, f"{hook.url}/a#{SECRET}", addresses=())
+    for facts, live in ((FACTS, False), (FACTS | {"reason": "the disk is full"}, False), (FACTS, True), (FACTS, False)):
+        with world.database.writing() as session:
+            new = NewAlert(AlertKind.mailing_halted, "mailing 7", world.publication.id, live, facts)
+            raise_alert(session, new, now=world.clock())
+    assert tell(desk) == 2
+    with world.database.reading() as session:
+        found = session.exec(select(Alert).order_by(col(Alert.id)))
+        assert [(one.live, one.repeats) for one in found] == [(False, 1), (False, 0), (True, 0)]
+
+
+def test_an_answer_that_cannot_be_unpacked_is_a_failure_that_is_tried_again(world, hook):
+    hook.headers["Content-Encoding"] = "gzip"
+    alert(world)
+    desk = desk_of(world, f"feishu+{hook.url}/f", addresses=())
+    assert tell(desk) == 1
+    assert posts(world)["hook 1 (feishu)"] == ("waiting", "not reached: DecodeError")
+    hook.headers.clear()
+    world.clock.forward(11)
+    assert tell(desk) == 1
+    assert posts(world)["hook 1 (feishu)"] == ("told", "told")
+
+
+def test_an_alert_without_one_of_its_facts_is_told_all_the_same(world, hook):
+    with world.database.writing() as session:
+        new = NewAlert(AlertKind.surge, "mailing 7, qq", world.publication.id, world.live, {"mailing": "7"})
+        raise_alert(session, new, now=world.clock())
+    assert tell(desk_of(world, f"{hook.url}/a#{SECRET}", addresses=())) == 1
+    assert "? 封里有 ? 封被退回" in json.loads(hook.calls[0].body)["text"]
+
+
+def test_alerts_are_kept_for_400_days_with_how_they_were_told(world, hook):
+    desk = desk_of(world, f"{hook.url}/a#{SECRET}", addresses=())
+    alert(world)
+    tell(desk)
+    world.clock.now += timedelta(days=399)
+    alert(world, about="mailing 8")
+    tell(desk)
+    for days, left in ((0, 2), (2, 1)):
+        world.clock.now += timedelta(days=days)
+        tidy(world.database, live=world.live, now=world.clock())
+        with world.database.reading() as session:
+            assert len(session.exec(select(Alert)).all()) == len(session.exec(select(AlertPost)).all()) == left
 
 
 @pytest.mark.parametrize("kind", AlertKind)

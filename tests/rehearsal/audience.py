@@ -3,9 +3,8 @@
 from datetime import timedelta
 
 from sqlalchemy import delete, update
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 
-from newsletter.database import Database
 from newsletter.rehearsal.people import is_invented
 from subscribers.actors import COMMAND_LINE
 from subscribers.csv_rows import Row
@@ -61,12 +60,3 @@ def secrets_of_the_audience() -> list[bytes]:
 
 def nobody_is_real(addresses: list[str]) -> bool:
     return all(map(is_invented, addresses))
-
-
-def everything(database: Database) -> dict[str, list[tuple[object, ...]]]:
-    """Read every row of every table."""
-    with database.reading() as session:
-        return {
-            table.name: sorted(map(tuple, session.execute(table.select())), key=repr)
-            for table in SQLModel.metadata.sorted_tables
-        }

@@ -18,11 +18,11 @@ from subscribers.models import Plan, Subscriber
 from tests.rehearsal.audience import (
     COUNT,
     EXCLUSIONS,
-    everything,
     make_audience,
     nobody_is_real,
     secrets_of_the_audience,
 )
+from tests.tables import everything
 from tests.world import World, make_world
 
 

@@ -18,7 +18,7 @@ from subscribers.models import Subscriber, SubscriptionState, SuppressionReason
 from subscribers.roster import find_subscription
 from subscribers.suppression import active_suppressions
 from tests.known_person import AGENT, EMAIL, IP, NAME, TAG, TYPED, VALUE, move, sign_up_known, suppress
-from tests.tables import rows_of
+from tests.tables import everything
 from tests.world import make_world
 
 
@@ -46,8 +46,7 @@ def forget(world):
 
 def texts(world):
     """Every value of every row of every table, as one text, case aside."""
-    with world.database.reading() as session:
-        return repr([tuple(row) for row in rows_of(session)]).casefold()
+    return repr(everything(world.database)).casefold()
 
 
 def held(world, *words):
@@ -68,8 +67,9 @@ def test_nothing_that_names_the_person_is_left_in_any_row(world, known, forget):
                 assert not any(row[column] for column in PERSONAL_COLUMNS[table.name]), table
         suppressed = active_suppressions(session)
     assert [(one.reason, one.publication_id, one.masked_address) for one in suppressed] == [("erased", None, "")]
-    # The keyed hash is all that is left: where it keeps the address from being mailed, where the outbox counts how often
-    # a mailbox was mailed, until the notice is deleted, and in what waits for the journal: confirmed, left, suppressed.
+    # The keyed hash is all that is left: where it keeps the address from being mailed, where the outbox counts how
+    # often a mailbox was mailed, until the notice is deleted, and in what waits for the journal: confirmed, left and
+    # suppressed.
     assert [texts(world).count(one) for one in hashes] == [2 + 3]
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 
 from newsletter.composition import Service
 from newsletter.outbox import Notice
@@ -17,6 +18,7 @@ from newsletter.signing import Purpose
 from newsletter.web.app import create_app
 from subscribers.models import SubscriptionState
 from subscribers.roster import SubscriptionView, find_by_address, find_subscription
+from tests.tables import everything
 from tests.world import LINK_KEY, HandClock, World, addresses, make_world
 
 
@@ -50,13 +52,9 @@ class Site:
         purpose = Purpose.confirm if last.kind == "confirm" else Purpose.change_address
         return f"/confirm/{self.service.signer.sign(purpose, last.opt_in_id or 0, at=last.created_at)}"
 
-    def everything(self) -> dict[str, list[object]]:
+    def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """Give every row of every table."""
-        with self.world.database.reading() as session:
-            return {
-                table.name: list(session.execute(table.select().order_by(*table.primary_key.columns)).all())
-                for table in SQLModel.metadata.sorted_tables
-            }
+        return everything(self.world.database)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import uuid
 import pytest
 from hypothesis import HealthCheck, given, settings
 from lxml import html as lxml_html
-from sqlmodel import SQLModel
 
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Mailing
@@ -17,6 +16,7 @@ from subscribers.actors import COMMAND_LINE
 from subscribers.models import Plan
 from subscribers.plans import plan_named
 from tests.preflight.test_leaks import issues as random_issues
+from tests.tables import everything
 from tests.world import World, make_world
 
 
@@ -352,11 +352,7 @@ def test_what_the_parser_would_refuse_today_is_left_out_and_breaks_nothing(brows
 def test_reading_changes_no_row(browser, world, method):
     issue_id = mailed(world, PAID)
 
-    def everything():
-        with world.database.reading() as session:
-            return [session.execute(table.select()).all() for table in SQLModel.metadata.sorted_tables]
-
-    before = everything()
+    before = everything(world.database)
     for path in ("/issues/", f"/issues/weekly/{issue_id}", "/issues/weekly/sign-in", "/feed.xml", "/feed.json"):
         assert browser.request(method, path).status_code == 200
-    assert everything() == before
+    assert everything(world.database) == before

@@ -5,7 +5,6 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlmodel import SQLModel
 
 from newsletter.issues.shelf import retract
 from newsletter.notices.letters import Stationery, link_of
@@ -19,6 +18,7 @@ from subscribers.forgetting import forget
 from subscribers.leaving import LeavingChannel, leave
 from subscribers.plan_changes import PlanChange, change_plan
 from subscribers.roster import find_by_address
+from tests.tables import everything
 from tests.world import SIGNER, TEMPLATES, World, addresses, make_world
 
 
@@ -201,11 +201,7 @@ def test_the_mail_may_run_nothing_and_is_indexed_by_nobody(browser, world):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_nothing_changes_by_reading(browser, world, method):
-    def everything():
-        with world.database.reading() as session:
-            return [session.execute(table.select()).all() for table in SQLModel.metadata.sorted_tables]
-
-    before = everything()
+    before = everything(world.database)
     answer = browser.request(method, link(world))
     assert answer.status_code == (200 if method in {"GET", "HEAD"} else 405)
-    assert everything() == before
+    assert everything(world.database) == before

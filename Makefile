@@ -40,7 +40,7 @@ test: $(VENV)/.development  ## Run the whole test suite
 # KILLS: how often the service is killed; LEDGER_STEPS: how far the state machine over the ledger goes.
 soak: $(VENV)/.development  ## Kill the service a thousand times, and walk the ledger for hours
 	@KILLS=$${KILLS:-1000} LEDGER_STEPS=$${LEDGER_STEPS:-200000} $(BIN)/pytest --timeout 0 -s \
-	  -k "kill_loop or crash_sweep or state_machine" $(ARGS)
+	  -k "kill_loop or crash_sweep or ledger_machine" $(ARGS)
 
 check: $(VENV)/.development  ## Lint, types and floors
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "run: make format"; exit 1; }

@@ -8,11 +8,18 @@ from sqlmodel import Session, SQLModel
 from newsletter.database import Database
 
 
+_TABLES: dict[str, list[Table]] = {}
+
+
 def tables_of(session: Session) -> list[Table]:
     """Give the tables of a store; each comes after those that it refers to."""
-    found = MetaData()
-    found.reflect(session.connection())
-    return found.sorted_tables
+    dialect = session.get_bind().dialect.name
+    if dialect not in _TABLES:
+        # Once a process: every store of a test is migrated to the same.
+        found = MetaData()
+        found.reflect(session.connection())
+        _TABLES[dialect] = found.sorted_tables
+    return _TABLES[dialect]
 
 
 def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:

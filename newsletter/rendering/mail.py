@@ -5,7 +5,7 @@ Preview, test mail and the real mailing all come from here; the same revision, t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -27,6 +27,8 @@ from newsletter.rendering.wording import Wording
 
 #: Longer ones are cut by every mail program anyway; never filler (Google takes hidden text for spam).
 PREHEADER_LENGTH = 90
+#: Compiling and inlining is most of the work, and preflight, test mails, previews and the freeze ask for the same mail.
+RENDERINGS_KEPT = 16
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def render(document: Document, face: Face, plan: ReaderPlan, theme: Theme) -> Re
     sheet = Sheet(document, face, plan, theme)
     mjml, fragments = sheet.mjml()
     try:
-        html = to_mail_html(mjml, fragments)
+        html = _compiled(mjml, fragments)
     except BadMJML as error:
         raise theme.explain("issue.mjml.j2", str(error)) from None
     text = sheet.text()
@@ -102,6 +104,11 @@ def render(document: Document, face: Face, plan: ReaderPlan, theme: Theme) -> Re
         plan=plan.code,
         locale=sheet.locale,
     )
+
+
+@lru_cache(maxsize=RENDERINGS_KEPT)
+def _compiled(mjml: str, fragments: tuple[str, ...]) -> str:
+    return to_mail_html(mjml, fragments)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ checked against that, never against what the ledger says of itself.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlmodel import Session, col, select
@@ -85,14 +85,16 @@ class Truth:
     def agrees(self, session: Session) -> None:
         """Nothing that was taken counts as certainly not taken, and nothing as accepted that was not taken."""
         reached = {number for one in self.taken.values() for number in one.delivery_ids}
-        free = col(Delivery.may_have_reached).is_(False)
-        assert not reached & set(session.exec(select(Delivery.id).where(free)))
+        certainly_not: list[int] = list(session.exec(select(Delivery.id).where(~col(Delivery.may_have_reached))))
+        assert reached.isdisjoint(certainly_not)
         in_accepted = select(Delivery.id).join(Batch, col(Batch.id) == col(Delivery.batch_id))
         whole = in_accepted.where(Batch.state == BatchState.accepted, follows_its_batch())
         alone = select(Delivery.id).where(Delivery.difference == Difference.proven)
         assert {*session.exec(whole), *session.exec(alone)} <= reached | self.presumed
 
-    def everybody_is_accounted_for(self, session: Session, *, gone: Collection[str], emails: dict[int, str]) -> None:
+    def everybody_is_accounted_for(
+        self, session: Session, *, gone: Collection[str], emails: Mapping[int, str | None]
+    ) -> None:
         """At the end each delivery stands where the truth says, and whoever is left out is so for a reason."""
         reached = {number for one in self.taken.values() for number in one.delivery_ids}
         mailings = {one.id: one for one in session.exec(select(Mailing))}

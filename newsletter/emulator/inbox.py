@@ -57,7 +57,10 @@ def load_pages(folder: Path) -> Pages:
     environment = Environment(
         loader=FileSystemLoader(folder), autoescape=select_autoescape(["j2"]), undefined=StrictUndefined
     )
-    return Pages(environment, yaml.safe_load((folder / "words.yaml").read_text(encoding="utf-8")))
+    # The C reader, where there is one, is ten times as fast: every start of the emulator waits for it.
+    reader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    words = yaml.load((folder / "words.yaml").read_text(encoding="utf-8"), Loader=reader)  # noqa: S506 - safe both
+    return Pages(environment, words)
 
 
 @router.get("/")

@@ -13,7 +13,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from newsletter.emulator.answers import faulty, refused
-from newsletter.emulator.feed import LISTS, Feed
+from newsletter.emulator.feed import Feed
+from newsletter.emulator.lists import LISTS, Span
 from newsletter.emulator.posting import Poster
 from newsletter.emulator.validation import Problem
 
@@ -149,24 +150,26 @@ def listed(  # noqa: PLR0913, PLR0917 - SendGrid's own parameters
     end_time: int = 2**40,
     limit: int = LARGEST_PAGE,
     offset: int = 0,
+    email: str = "",
 ) -> list[dict[str, Any]]:
     """Give a page of a list, the newest first."""
     _needs(feed, "suppression.read")
-    return feed.page(_known(name), start_time, end_time, min(max(limit, 1), LARGEST_PAGE), max(offset, 0))
+    span = Span(start_time, end_time, email)
+    return feed.lists.page(_known(name), span, min(max(limit, 1), LARGEST_PAGE), max(offset, 0))
 
 
 @router.get("/suppression/{name}/{email}")
 def listed_one(feed: Account, name: str, email: str) -> list[dict[str, Any]]:
     """Give the entry of one address."""
     _needs(feed, "suppression.read")
-    return feed.find_listed(_known(name), email)
+    return feed.lists.find(_known(name), email)
 
 
 @router.delete("/suppression/{name}/{email}")
 def take_off_one(feed: Account, name: str, email: str) -> Response:
     """Take one address off a list."""
     _needs(feed, "suppression.delete")
-    if not feed.take_off(_known(name), [email]):
+    if not feed.lists.take_off(_known(name), [email]):
         return refused([Problem("not found", None)], 404)
     return Response(status_code=204)
 
@@ -177,28 +180,28 @@ def take_off(feed: Account, name: str, said: dict[str, Any]) -> Response:
     _needs(feed, "suppression.delete")
     if ("emails" in said) == bool(said.get("delete_all")):
         return refused([Problem("either emails or delete_all", None)])
-    feed.take_off(_known(name), None if said.get("delete_all") else said["emails"])
+    feed.lists.take_off(_known(name), None if said.get("delete_all") else said["emails"])
     return Response(status_code=204)
 
 
 @router.get("/asm/suppressions/global/{email}")
 def globally_unsubscribed(feed: Account, email: str) -> Mapping[str, str]:
     """Tell whether an address stands on the global list."""
-    found = feed.find_listed("unsubscribes", email)
+    found = feed.lists.find("unsubscribes", email)
     return {"recipient_email": found[0]["email"]} if found else {}
 
 
 @router.post("/asm/suppressions/global")
 def unsubscribe_globally(feed: Account, said: dict[str, list[str]]) -> Response:
     """Put addresses on the global list."""
-    feed.put_on("unsubscribes", said.get("recipient_emails", []))
+    feed.lists.put_on("unsubscribes", said.get("recipient_emails", []))
     return JSONResponse(said, 201)
 
 
 @router.delete("/asm/suppressions/global/{email}")
 def resubscribe_globally(feed: Account, email: str) -> Response:
     """Take an address off the global list."""
-    feed.take_off("unsubscribes", [email])
+    feed.lists.take_off("unsubscribes", [email])
     return Response(status_code=204)
 
 

@@ -17,7 +17,8 @@ from newsletter.emulator.answers import accepted, faulty, nginx, refused
 from newsletter.emulator.errors import EmulatorError
 from newsletter.emulator.faults import ACCEPTING, Fault, Faults, Kind
 from newsletter.emulator.feed import Feed
-from newsletter.emulator.posting import Clock, Oddities, Poster, SigningKey
+from newsletter.emulator.oddities import Oddities
+from newsletter.emulator.posting import Clock, Poster, SigningKey
 from newsletter.emulator.reactions import Reactions
 from newsletter.emulator.record import Delivered, Record
 from newsletter.emulator.validation import Problem, problems
@@ -25,7 +26,8 @@ from newsletter.emulator.validation import Problem, problems
 
 #: SendGrid's limit for a whole request.
 LARGEST_REQUEST = 30_000_000
-LINES_AT_A_TIME = 100
+#: Every step of an answer changes threads; a mail's bodies are large.
+LINES_AT_A_TIME, LINES_WITH_BODIES = 1000, 100
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,9 @@ def create_app(settings: EmulatorSettings) -> FastAPI:
     app.state.faults = Faults()
     app.state.reactions = Reactions()
     clock = Clock()
-    app.state.feed = Feed(app.state.record, app.state.reactions, clock)
     oddities = Oddities(batch_seconds=settings.batch_seconds)
-    app.state.poster = Poster(app.state.feed, SigningKey(settings.data_dir), clock, oddities)
+    app.state.feed = Feed(app.state.record, app.state.reactions, clock, oddities)
+    app.state.poster = Poster(app.state.feed, SigningKey(settings.data_dir), clock)
     if settings.webhook:
         app.state.feed.keep_setting("webhook", {"enabled": True, "url": settings.webhook})
     app.state.activity_pace = account.Pace()
@@ -172,8 +174,7 @@ def deliveries(request: Request, fields: Annotated[str, Query()] = "") -> Stream
 def _lines(record: Record, wanted: list[str]) -> Iterator[bytes]:
     bodies = not wanted or bool({"html", "text"} & set(wanted))
     told = (_told(one, wanted) for one in record.everything(bodies=bodies))
-    # Many lines at a time: every step of the answer changes threads.
-    while lines := b"".join(islice(told, LINES_AT_A_TIME)):
+    while lines := b"".join(islice(told, LINES_WITH_BODIES if bodies else LINES_AT_A_TIME)):
         yield lines
 
 

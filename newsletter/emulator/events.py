@@ -17,11 +17,11 @@ from newsletter.emulator.reactions import Reaction, Rule
 
 @dataclass(frozen=True)
 class Mail:
-    """One accepted mail: to whom, in which request at which place, with its custom arguments."""
+    """One accepted mail: to whom, in which request, its number in the record, and its custom arguments."""
 
     address: str
     message_id: str
-    index: int
+    number: int
     custom_args: Mapping[str, str]
 
 
@@ -121,15 +121,20 @@ def _event(mail: Mail, kind: str, after: float = 0.0, **more: Any) -> Event:
         "email": mail.address,
         "event": kind,
         "sg_event_id": _event_id(kind, mail),
-        "sg_message_id": f"{mail.message_id}.recvd-5f54b5d587-local-1-67BADEEA-{mail.index}.0",
+        "sg_message_id": sg_message_id(mail.message_id, mail.number),
         "smtp-id": f"<{mail.message_id}@geopod-ismtpd-1>",
     }
     return Event(kind, {**mail.custom_args, **own, **more}, after)
 
 
 def _event_id(kind: str, mail: Mail) -> str:
-    plain = f"{kind}-0-10994919-{mail.message_id}-{mail.index}-{token_urlsafe(4)}"
+    plain = f"{kind}-0-10994919-{mail.message_id}-{mail.number}-{token_urlsafe(4)}"
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+
+
+def sg_message_id(message_id: str, number: int) -> str:
+    """Name one mail of a request, as all of its events do."""
+    return f"{message_id}.recvd-5f54b5d587-local-1-67BADEEA-{number}.0"
 
 
 def as_body(events: list[bytes]) -> bytes:

@@ -8,7 +8,6 @@ import base64
 import random
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,13 +23,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from newsletter.emulator.batches import Batch, batches_of, collected
 from newsletter.emulator.errors import EmulatorError
-from newsletter.emulator.events import as_body, with_fresh_id
-from newsletter.emulator.feed import DueEvent, Feed
+from newsletter.emulator.events import as_body
+from newsletter.emulator.feed import Feed
 
 
-#: SendGrid's size of a batch (event webhook overview).
-LARGEST_BODY = 768_000
 #: Seconds between two looks, and how long an answer may take.
 _LOOK, _TIMEOUT = 0.05, 10.0
 _AT_ONCE = 4
@@ -57,25 +55,6 @@ class Clock:
             raise EmulatorError(f"speed: {speed!r} is none; write a number above 0")
         self._from = (self(), time.monotonic())
         self.speed = speed
-
-
-@dataclass
-class Oddities:
-    """How posting strays from the straight way.
-
-    Attributes:
-        duplicates: Which share of events comes twice, with the same id.
-        fresh_duplicates: Which share comes twice, with another id.
-        shuffle: Whether a batch comes in no order.
-        batch_seconds: How long a batch is collected.
-        delay_seconds: How long every event waits beside that.
-    """
-
-    duplicates: float = 0.0
-    fresh_duplicates: float = 0.0
-    shuffle: bool = False
-    batch_seconds: float = 30.0
-    delay_seconds: float = 0.0
 
 
 class SigningKey:
@@ -117,7 +96,6 @@ class Poster:
     feed: Feed
     key: SigningKey
     clock: Clock
-    oddities: Oddities = field(default_factory=Oddities)
     refused: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -137,40 +115,27 @@ class Poster:
     def _run(self) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while not self._stop.is_set():
-                batches = self._batches()
+                batches = self.batches()
                 list(pool.map(self._post, batches))
                 if not batches:
                     self._stop.wait(_LOOK)
 
-    def _batches(self) -> list[list[DueEvent]]:
-        """Cut what is due into batches; what is younger than a batch's time waits for more to come."""
-        waits = self.oddities.batch_seconds + self.oddities.delay_seconds
-        due, ripe = self.feed.due(_PAGE), self.clock() - waits
-        if len(due) < _PAGE and not any(one.happens_at <= ripe for one in due):
+    def batches(self) -> list[Batch]:
+        """Cut what is to be posted now into batches: nothing without a webhook, and nothing that is being collected."""
+        if not self.feed.webhook["enabled"]:
             return []
-        if self.oddities.shuffle:
-            self._chance.shuffle(due)
-        batches: list[list[DueEvent]] = []
-        size = LARGEST_BODY
-        for one in due:
-            if size + len(one.body) + 3 > LARGEST_BODY:
-                batches.append([])
-                size = 3
-            batches[-1].append(one)
-            size += len(one.body) + 3
-        return batches
+        oddities = self.feed.oddities
+        events = collected(self.feed.due(_PAGE), self.clock() - oddities.batch_seconds)
+        return batches_of(events, oddities, self._chance)
 
-    def _post(self, batch: Sequence[DueEvent]) -> None:
-        webhook = self.feed.webhook
-        if not webhook["enabled"] or self._stop.is_set():
+    def _post(self, batch: Batch) -> None:
+        if self._stop.is_set():
             return
-        body = as_body(self._with_repeats(batch))
-        if self._taken(webhook["url"], body):
-            self.feed.posted([one.id for one in batch])
+        if self._taken(self.feed.webhook["url"], as_body(batch.bodies)):
+            self.feed.posted([one.id for one in batch.events])
             return
         self.refused += 1
-        tries = max(one.tries for one in batch)
-        self.feed.not_taken(batch, min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(tries, 16)))
+        self.feed.not_taken(batch.events, min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(batch.tries, 16)))
 
     def _taken(self, url: str, body: bytes) -> bool:
         with requests.Session() as session:
@@ -186,9 +151,3 @@ class Poster:
             except requests.RequestException:
                 return False
         return 200 <= answer.status_code < 300  # noqa: PLR2004 - any 2xx
-
-    def _with_repeats(self, batch: Sequence[DueEvent]) -> list[bytes]:
-        events = [one.body for one in batch]
-        again = [body for body in events if self._chance.random() < self.oddities.duplicates]
-        fresh = [with_fresh_id(body) for body in events if self._chance.random() < self.oddities.fresh_duplicates]
-        return [*events, *again, *fresh]

@@ -38,6 +38,7 @@ class Rule:
     """A reaction and whom it is of: an address, a domain, or a share of all; where nothing is said, everybody.
 
     Attributes:
+        address: Whose mails it hits, in lower case; so is the ``domain``.
         rate: Which share of those it hits, from 0 to 1; the same addresses whenever it is asked.
         times: How many mails it hits; ``None`` until it is cleared.
         reason: What the receiving server says.
@@ -61,12 +62,20 @@ class Rule:
 
     def fits(self, address: str) -> bool:
         """Tell whether the rule is of this address, given in lower case."""
-        if self.times == 0 or (self.address and self.address.lower() != address):
+        if self.times == 0 or (self.address and self.address != address):
             return False
-        if self.domain and self.domain.lower() != address.rpartition("@")[2]:
+        if self.domain and self.domain != address.rpartition("@")[2]:
             return False
         drawn = hashlib.sha256(f"{self.seed}:{self.reaction}:{address}".encode()).digest()
         return int.from_bytes(drawn[:4]) < self.rate * 2**32
+
+    def takes(self, address: str) -> bool:
+        """Tell whether the rule hits a mail to this address, and count it."""
+        if not self.fits(address):
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
 
     def as_json(self) -> dict[str, Any]:
         """Write the rule as it was told, with what is left of it."""
@@ -95,12 +104,8 @@ class Reactions:
         """Give the rule for one mail to an address, and count it."""
         lowered = address.lower()
         with self._guard:
-            for rule in self._rules:
-                if rule.fits(lowered):
-                    if rule.times is not None:
-                        rule.times -= 1
-                    return rule
-        return Rule(Reaction.deliver)
+            hit = next((rule for rule in self._rules if rule.takes(lowered)), None)
+        return hit or Rule(Reaction.deliver)
 
     def listed(self) -> list[dict[str, Any]]:
         """List the rules, the first that is asked first."""
@@ -123,10 +128,15 @@ def _read(told: Mapping[str, Any]) -> Rule:
     if wrong := [name for name, value in texts.items() if not isinstance(value, str)]:
         raise EmulatorError(f"{wrong[0]}: write a text")
     rate, times, after = told.get("rate", 1.0), told.get("times"), told.get("after", 0.0)
+    seed = told.get("seed", 0)
     if not isinstance(rate, int | float) or not 0 <= rate <= 1:
         raise EmulatorError(f"rate: {rate!r} is no share; write a number from 0 to 1")
     if times is not None and (not isinstance(times, int) or times < 0):
         raise EmulatorError(f"times: {times!r} is no count")
     if not isinstance(after, int | float) or after < 0:
         raise EmulatorError(f"after: {after!r} is no number of seconds")
-    return Rule(Reaction(told["reaction"]), rate=rate, times=times, after=after, seed=int(told.get("seed", 0)), **texts)
+    if not isinstance(seed, int):
+        raise EmulatorError(f"seed: {seed!r} is no whole number")
+    texts |= {name: texts[name].lower() for name in ("address", "domain")}
+    reaction = Reaction(told["reaction"])
+    return Rule(reaction, rate=rate, times=times, after=after, seed=seed, **texts)

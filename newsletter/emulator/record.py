@@ -176,7 +176,7 @@ class Record:
     def clear(self) -> None:
         """Forget everything."""
         with self.writing() as store:
-            for table in ("event", "outcome", "listed"):
+            for table in ("event", "outcome", "listed", "listing"):
                 if table in _tables(store):
                     store.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
             store.execute("DELETE FROM delivery")
@@ -194,8 +194,8 @@ class Record:
             for table in _tables(store) & {"event", "outcome"}:
                 theirs = "SELECT id FROM delivery WHERE lower(address) = ?"
                 store.execute(f"DELETE FROM {table} WHERE delivery_id IN ({theirs})", (address.lower(),))  # noqa: S608
-            if "listed" in _tables(store):
-                store.execute("DELETE FROM listed WHERE address = ?", (address.lower(),))
+            for table in _tables(store) & {"listed", "listing"}:
+                store.execute(f"DELETE FROM {table} WHERE address = ?", (address.lower(),))  # noqa: S608
             gone = store.execute("DELETE FROM delivery WHERE lower(address) = ?", (address.lower(),)).rowcount
             store.execute("DELETE FROM request WHERE id NOT IN (SELECT request_id FROM delivery)")
         try:

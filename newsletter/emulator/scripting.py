@@ -1,7 +1,7 @@
 """Scripting: the emulator's own paths by which tests and rehearsals say what becomes of mails, and read what did."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
@@ -10,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from newsletter.emulator.errors import EmulatorError
 from newsletter.emulator.feed import Feed
-from newsletter.emulator.posting import Oddities, Poster
+from newsletter.emulator.posting import Poster
 from newsletter.emulator.reactions import Reactions
 
 
@@ -55,12 +55,9 @@ def set_clock(request: Request, told: dict[str, float]) -> dict[str, float]:
 @router.post("/webhook")
 def set_oddities(request: Request, told: dict[str, Any]) -> dict[str, Any]:
     """Say how posting strays from the straight way."""
-    poster: Poster = request.app.state.poster
-    names = {one.name for one in fields(Oddities)}
-    if unknown := set(told) - names:
-        raise EmulatorError(f"posting has no {', '.join(sorted(unknown))}: it has {', '.join(sorted(names))}")
-    poster.oddities = replace(poster.oddities, **told)
-    return dict(vars(poster.oddities))
+    feed: Feed = request.app.state.feed
+    feed.oddities = feed.oddities.changed(told)
+    return asdict(feed.oddities)
 
 
 @router.post("/account")

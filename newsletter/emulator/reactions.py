@@ -6,7 +6,7 @@ laid under exceptions.
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -46,6 +46,7 @@ class Rule:
         classification: SendGrid's class of a bounce.
         after: Seconds between the mail and the last of its events.
         url: What is clicked.
+        above: Where the share begins, so that rules with one seed hit each address once; ``None``: each draws anew.
     """
 
     reaction: Reaction
@@ -59,6 +60,7 @@ class Rule:
     after: float = 0.0
     url: str = ""
     seed: int = 0
+    above: float | None = None
 
     def fits(self, address: str) -> bool:
         """Tell whether the rule is of this address, given in lower case."""
@@ -66,8 +68,10 @@ class Rule:
             return False
         if self.domain and self.domain != address.rpartition("@")[2]:
             return False
-        drawn = hashlib.sha256(f"{self.seed}:{self.reaction}:{address}".encode()).digest()
-        return int.from_bytes(drawn[:4]) < self.rate * 2**32
+        draw = self.reaction if self.above is None else "script"
+        drawn = int.from_bytes(hashlib.sha256(f"{self.seed}:{draw}:{address}".encode()).digest()[:4]) / 2**32
+        begin = self.above or 0.0
+        return begin <= drawn < begin + self.rate
 
     def takes(self, address: str) -> bool:
         """Tell whether the rule hits a mail to this address, and count it."""
@@ -100,6 +104,16 @@ class Reactions:
             self._rules.insert(0, rule)
         return rule
 
+    def replace(self, told: Sequence[Mapping[str, Any]]) -> None:
+        """Let these rules count and no others, the first that is asked first.
+
+        Raises:
+            EmulatorError: One of them cannot be read; then nothing is changed.
+        """
+        rules = [_read(one) for one in told]
+        with self._guard:
+            self._rules = rules
+
     def of(self, address: str) -> Rule:
         """Give the rule for one mail to an address, and count it."""
         lowered = address.lower()
@@ -128,9 +142,11 @@ def _read(told: Mapping[str, Any]) -> Rule:
     if wrong := [name for name, value in texts.items() if not isinstance(value, str)]:
         raise EmulatorError(f"{wrong[0]}: write a text")
     rate, times, after = told.get("rate", 1.0), told.get("times"), told.get("after", 0.0)
-    seed = told.get("seed", 0)
+    seed, above = told.get("seed", 0), told.get("above")
     if not isinstance(rate, int | float) or not 0 <= rate <= 1:
         raise EmulatorError(f"rate: {rate!r} is no share; write a number from 0 to 1")
+    if above is not None and (not isinstance(above, int | float) or not 0 <= above <= 1):
+        raise EmulatorError(f"above: {above!r} is no share; write a number from 0 to 1")
     if times is not None and (not isinstance(times, int) or times < 0):
         raise EmulatorError(f"times: {times!r} is no count")
     if not isinstance(after, int | float) or after < 0:
@@ -139,4 +155,4 @@ def _read(told: Mapping[str, Any]) -> Rule:
         raise EmulatorError(f"seed: {seed!r} is no whole number")
     texts |= {name: texts[name].lower() for name in ("address", "domain")}
     reaction = Reaction(told["reaction"])
-    return Rule(reaction, rate=rate, times=times, after=after, seed=seed, **texts)
+    return Rule(reaction, rate=rate, times=times, after=after, seed=seed, above=above, **texts)

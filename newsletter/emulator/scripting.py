@@ -12,6 +12,7 @@ from newsletter.emulator.errors import EmulatorError
 from newsletter.emulator.feed import Feed
 from newsletter.emulator.posting import Poster
 from newsletter.emulator.reactions import Reactions
+from newsletter.emulator.scripts import Table, rules_of, server_texts
 
 
 router = APIRouter(prefix="/_emulator")
@@ -42,6 +43,20 @@ def clear_reactions(request: Request) -> Response:
     """Let everything be delivered again."""
     request.app.state.reactions.clear()
     return Response(status_code=204)
+
+
+@router.post("/script")
+def lay_script(request: Request, told: dict[str, Any]) -> list[dict[str, Any]]:
+    """Say what becomes of the mails of a whole audience, in place of all that was said before."""
+    reactions: Reactions = request.app.state.reactions
+    reactions.replace(rules_of(told))
+    return reactions.listed()
+
+
+@router.get("/script")
+def list_answers() -> Table:
+    """List the answers that a script can name, by mailbox provider."""
+    return server_texts()
 
 
 @router.post("/clock")

@@ -134,6 +134,22 @@ def test_each_reaction_has_its_events(sendgrid, hook, reaction, expected):
         assert (bounce["sg_message_id"], "delivery" in bounce) == ("", False)
 
 
+def test_a_script_says_what_becomes_of_a_whole_audience_in_the_servers_words(sendgrid, hook):
+    sendgrid.call("/_emulator/react", {"reaction": "open"})
+    rules = json.loads(
+        sendgrid.call("/_emulator/script", {"audience": {"qq": {"busy-mailbox": 1}, "*": {"complain": 1}}, "seed": 1})
+    )
+    assert json.loads(sendgrid.call("/_emulator/react")) == rules
+    mail(sendgrid, "a@foxmail.com", "b@example.com")
+    said = {event["email"]: event for event in hook.until(5) if event["event"] not in {"processed", "delivered"}}
+    bounce = said["a@foxmail.com"]
+    answer = json.loads(sendgrid.call("/_emulator/script"))["qq"]["answers"]["busy-mailbox"]
+    assert (bounce["reason"], bounce["status"]) == (answer["reason"], "5.0.0")
+    assert bounce["bounce_classification"] == "Invalid Address"
+    assert said["b@example.com"]["event"] == "spamreport"
+    assert sendgrid.status("POST", "/_emulator/script", {"audience": {"qqq": {}}}) == 400
+
+
 def test_what_is_not_taken_comes_again_and_redirects_are_not_followed(sendgrid, hook):
     hook.answers = [500, 302, 403]
     sendgrid.call("/_emulator/clock", {"speed": 1000})

@@ -118,6 +118,7 @@ def _for_next_slot(session: Session, service: Service, order: Order) -> Mailing:
         order.issue_id,
         service.workshop,
         overrides=order.overrides,
+        undo_minutes=order.undo_minutes,
         live=order.live,
         by=COMMAND_LINE,
         now=service.clock(),

@@ -2,12 +2,13 @@
 
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
+from types import FrameType
 from typing import Annotated
 
 import structlog
@@ -21,6 +22,7 @@ from newsletter.composition import Service, load_settings, open_database, shippe
 from newsletter.database import Database
 from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk, dispatch_next
+from newsletter.delivery.old_content import hold_the_old
 from newsletter.emulator.app import EmulatorSettings
 from newsletter.emulator.serving import running as emulator_running
 from newsletter.emulator.serving import serve as serve_emulator
@@ -43,6 +45,9 @@ from subscribers.hashing import adopt_peppers, require_same_pepper
 
 
 log = structlog.get_logger(__name__)
+
+#: How long readers' requests under way have to end when the service is stopped.
+PAGES_GRACE_SECONDS = 3
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 
@@ -88,7 +93,8 @@ def serve(port: Port = None, as_json: AsJSON = False) -> None:
         _require_secrets(service)
         _arrive(service)
         _free_what_a_crash_left(service)
-        parts.enter_context(_working(service, emulator_url))
+        _ask_about_the_old(service)
+        begin_no_more = parts.enter_context(_working(service, emulator_url))
         if as_json:
             print_json({"service_url": url, "emulator_url": emulator_url or None, "live": service.live})
         else:
@@ -103,8 +109,23 @@ def serve(port: Port = None, as_json: AsJSON = False) -> None:
             # Its own default believes whoever connects from this machine, and an environment variable.
             proxy_headers=bool(proxies),
             forwarded_allow_ips=[one.strip() for one in proxies.split(",")],
+            # A reader's request that never ends keeps nobody from stopping the service.
+            timeout_graceful_shutdown=PAGES_GRACE_SECONDS,
         )
-        uvicorn.Server(config).run(sockets=[bound])
+        _Server(config, begin_no_more).run(sockets=[bound])
+
+
+class _Server(uvicorn.Server):
+    """The web server, which says at once when it is told to stop: no call may begin while it waits for its readers."""
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Heed a signal to stop."""
+        self._on_exit()
+        super().handle_exit(sig, frame)
 
 
 def emulator(
@@ -276,6 +297,14 @@ def _free_what_a_crash_left(service: Service) -> None:
         log.warning("the service was not stopped in order", batches_freed=freed, batches_unknown=unknown)
 
 
+def _ask_about_the_old(service: Service) -> None:
+    """Let what was under way when the machine stopped, and became old since, wait for a person."""
+    with service.database.writing() as session:
+        held = hold_the_old(session, live=service.live, now=service.clock())
+    for mailing_id in held:
+        log.warning("a mailing is held: its content became old while nothing was mailed", mailing=mailing_id)
+
+
 def _pull_lists(service: Service, api: AccountAPI) -> None:
     try:
         for one in pull(service.database, api, service.feedback_scene, on_page=int):
@@ -297,8 +326,11 @@ def _dispatch_with_room(service: Service, desk: Desk) -> bool:
 
 
 @contextmanager
-def _working(service: Service, emulator_url: str) -> Iterator[None]:
-    """Dispatch, send notices and tick while the web is up; at the end finish the calls under way and begin no other."""
+def _working(service: Service, emulator_url: str) -> Iterator[Callable[[], None]]:
+    """Dispatch, send notices and tick while the web is up; at the end finish the calls under way and begin no other.
+
+    Gives what ends the work at once: no further call begins.
+    """
     provider = service.provider(emulator_url)
     desk = service.desk(provider)
     dispatchers = Dispatchers(
@@ -323,17 +355,21 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
     for threads in workers:
         threads.start()
     scheduler = clock.start()
+
+    def begin_no_more() -> None:
+        clock.begin_no_more()
+        for threads in workers:
+            threads.begin_no_more()
+
     try:
-        yield
+        yield begin_no_more
     finally:
         # An impatient second Ctrl-C must not cut the calls under way; `kill -9` still can.
         for impatience in (signal.SIGINT, signal.SIGTERM):
             signal.signal(impatience, signal.SIG_IGN)
-        for threads in workers:
-            threads.begin_no_more()
-        clock.begin_no_more()
-        stop(scheduler)
+        begin_no_more()
         until = monotonic() + service.settings.stop_grace_seconds
+        stop(scheduler)
         left = {threads.name: threads.stop(until=until) for threads in workers}
         _say_what_is_left({name: count for name, count in left.items() if count})
 

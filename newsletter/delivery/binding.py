@@ -79,6 +79,7 @@ def schedule_for_next_slot(  # noqa: PLR0913 - which issue, with what, for whom,
     workshop: Workshop,
     *,
     overrides: frozenset[str] = frozenset(),
+    undo_minutes: int | None = None,
     live: bool,
     by: Actor,
     now: datetime,
@@ -98,7 +99,15 @@ def schedule_for_next_slot(  # noqa: PLR0913 - which issue, with what, for whom,
     if not open_ones:
         raise Refused("no occurrence of the slot is free within a year; `newsletter slots list` shows what takes them")
     chosen = open_ones[0]
-    order = Order(issue_id, chosen.at, live=live, overrides=overrides, occurrence=chosen.planned, ready_at=now)
+    order = Order(
+        issue_id,
+        chosen.at,
+        live=live,
+        overrides=overrides,
+        undo_minutes=undo_minutes,
+        occurrence=chosen.planned,
+        ready_at=now,
+    )
     return schedule(session, order, workshop, by=by, now=now)
 
 

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from newsletter.alerts import QUIET
 from newsletter.delivery.agenda import LOOK_BACK, free
 from newsletter.delivery.binding import bind, lock_slot, replan
 from newsletter.delivery.issue_states import ready_issues
+from newsletter.delivery.lifecycle import MailingState
+from newsletter.delivery.models import Mailing
 from newsletter.delivery.occurrences import DAY, Occurrence
 from newsletter.delivery.policies import policy_of
 from newsletter.delivery.slot_alerts import Unfilled, tell_unfilled, was_told
@@ -70,8 +73,18 @@ class _Round:
                 break
 
     def _was_ready_for(self, issue: Issue, occurrence: Occurrence) -> bool:
-        """Tell whether an issue may take an occurrence: one that is past only if it was ready in time."""
-        return occurrence.at > self.now or (issue.ready_at is not None and issue.ready_at <= occurrence.at)
+        """Tell whether an issue may take an occurrence: a past one if it was ready and nothing was stopped."""
+        if occurrence.at > self.now:
+            return True
+        was_ready = issue.ready_at is not None and issue.ready_at <= occurrence.at
+        return was_ready and not self._was_stopped(occurrence)
+
+    def _was_stopped(self, occurrence: Occurrence) -> bool:
+        """Tell whether a person stopped what came then: the next issue must not leave in its place unlooked at."""
+        theirs = (col(Mailing.publication_id) == self.publication.id) & col(Mailing.live).is_(self.live)
+        came = (col(Mailing.due_at) == occurrence.at) & (col(Mailing.state) == MailingState.cancelled)
+        at_its_time = or_(col(Mailing.ended_at).is_(None), col(Mailing.ended_at) >= col(Mailing.due_at))
+        return self.session.exec(select(Mailing.id).where(theirs, came, at_its_time).limit(1)).first() is not None
 
     def _bind_or_tell(self, issue: Issue, occurrence: Occurrence) -> int | None:
         about = f"issue {issue.id} revision {issue.ready_revision_id}"

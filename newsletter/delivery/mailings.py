@@ -132,10 +132,11 @@ def _asks_first(mailing: Mailing, policy: Policy, now: datetime) -> str:
     """Tell why a mailing that is due must be looked at by a person before it begins, or nothing."""
     go_on = f"`newsletter mailing resume {mailing.id}` mails it now"
     late = now - mailing.due_at
-    # One that was ordered for at once is never late; one that takes a slot may be put on it after its time.
+    # One that was ordered for at once is only too old; one that takes a slot may be put on it after its time.
     has_a_time = mailing.occurrence is not None or mailing.due_at > mailing.created_at
-    if has_a_time and late > policy.late:
-        return f"{in_words(late)} late, and the policy late_minutes is {policy.late_minutes}; {go_on}"
+    name, longest = ("late_minutes", policy.late) if has_a_time else ("stale_content_minutes", policy.stale_content)
+    if late > longest:
+        return f"{in_words(late)} late, and the policy {name} is {longest // timedelta(minutes=1)}; {go_on}"
     age = mailing.due_at - (mailing.ready_at or mailing.due_at)
     if age > policy.stale:
         return f"its issue was ready {in_words(age)} before, and the policy stale_days is {policy.stale_days}; {go_on}"

@@ -37,6 +37,7 @@ def world(tmp_path):
     folder = tmp_path / ".newsletter"
     folder.mkdir()
     world = stored_world(folder)
+    world.clock.now = world.clock.now.replace(2020, 11, 23, 1, 0, 0, 0)
     yield world
     world.database.close()
 

@@ -12,8 +12,9 @@ from newsletter.delivery.approvals import approve, retract, withdraw
 from newsletter.delivery.binding import schedule_for_next_slot
 from newsletter.delivery.filling import fill
 from newsletter.delivery.issue_states import IssueState, state_of
+from newsletter.delivery.life import cancel, unwind_next
 from newsletter.delivery.lifecycle import MailingState
-from newsletter.delivery.mailings import begin_due, resume
+from newsletter.delivery.mailings import begin_due, find_mailing, resume
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.policies import set_policy
 from newsletter.delivery.slots import SlotTime
@@ -76,6 +77,14 @@ def tick(world):
     filled(world)
     with world.database.writing() as session:
         return begin_due(session, live=world.live, now=world.clock())
+
+
+def withdraw_by_mailing(session, mailing_id, *, by, now):
+    withdraw(session, find_mailing(session, mailing_id).issue_id, live=False, now=now)
+
+
+def retract_by_mailing(session, mailing_id, *, by, now):
+    retract(session, find_mailing(session, mailing_id).issue_id, by=by, now=now)
 
 
 def state(world, issue):
@@ -391,14 +400,40 @@ def test_an_occurrence_of_long_ago_is_not_made_up_for(world):
     assert list(bound(world)) == [SECOND]
 
 
-def test_what_was_scheduled_for_a_time_is_late_too_and_what_was_to_go_at_once_never(world):
+def test_what_was_scheduled_for_a_time_is_late_too_and_what_was_to_go_at_once_only_when_it_is_old(world):
     at_once = world.schedule(world.issue(source(1)))
     for_later = world.schedule(world.issue(source(2)))
     with world.database.writing() as session:
         session.get_one(Mailing, for_later).due_at = world.clock() + HOUR
-    world.clock.forward(3 * 86400)
+    world.clock.forward(2 * 86400)
     assert tick(world) == [at_once]
-    assert "2 d 23 h late" in world.mailing(for_later).state_reason
+    assert "1 d 23 h late" in world.mailing(for_later).state_reason
+    too_old = world.schedule(world.issue(source(3)))
+    world.clock.forward(2 * 86400 + 60)
+    assert tick(world) == []
+    assert "2 d 1 min late, and the policy stale_content_minutes is 2880" in world.mailing(too_old).state_reason
+
+
+@pytest.mark.parametrize("stops", [cancel, withdraw_by_mailing, retract_by_mailing])
+def test_what_is_stopped_at_its_time_lets_no_other_issue_leave_in_its_place(world, stops):
+    ready(world, 1)
+    at(world, NINE - HOUR)
+    second = ready(world, 2)
+    at(world, NINE + 7 * HOUR)
+    assert tick(world) == []
+    (late,) = mailings(world)
+    assert late.state is MailingState.held
+    with world.database.writing() as session:
+        stops(session, late.id, by=COMMAND_LINE, now=world.clock())
+    with world.database.writing() as session:
+        unwind_next(session, late.id, now=world.clock())
+    world.clock.forward(60)
+    assert tick(world) == []
+    assert uses(world)[SECOND] == (Use.foreseen, second)
+    # A week that is moved to another day is still to come, and is taken.
+    doing(world, slots.move_occurrence, FIRST, NINE + DAY, by=COMMAND_LINE)
+    filled(world)
+    assert bound(world)[FIRST] == second
 
 
 def test_an_issue_that_was_ready_too_long_ago_is_held(world):

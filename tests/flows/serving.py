@@ -3,11 +3,13 @@
 import json
 import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,13 +26,25 @@ from tests.world import World, make_world
 
 
 def stored_world(folder: Path) -> World:
-    """A store as `init` makes it, with the pepper that the process will find, and a due time long past."""
+    """A store as `init` makes it, with the pepper that the process will find, a minute ago: what is due then is due."""
     database = Database(f"sqlite:///{folder}/newsletter.db")
     migrate(database)
     world = make_world(database, MemoryProvider())
     world.hasher = Service(Settings(_env_file=None, data_dir=folder)).hasher
-    world.clock.now = world.clock.now.replace(year=2020)
+    world.clock.now = a_minute_ago()
     return world
+
+
+def a_minute_ago() -> datetime:
+    """The time at which a test prepares what a real process is to find due."""
+    return datetime.now(UTC) - timedelta(minutes=1)
+
+
+def free_port() -> int:
+    """Give a port that is free now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def environment_for(folder: Path, emulator: LocalSendGrid, **settings: str) -> dict[str, str]:

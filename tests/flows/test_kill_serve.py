@@ -3,16 +3,18 @@
 import os
 import random
 import signal
+import socket
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from newsletter.delivery.lifecycle import BatchState, MailingState
-from newsletter.delivery.models import Batch, Delivery
+from newsletter.delivery.models import Attempt, Batch, Delivery
 from subscribers.models import Subscriber
-from tests.flows.serving import serving, stored_world, wait_for_the_end
+from tests.flows.serving import free_port, serving, stored_world, wait_for_the_end
 from tests.local_sendgrid import local_sendgrid
 from tests.world import World, addresses
 
@@ -61,18 +63,30 @@ def test_kill_in_the_middle_again_and_again(world, emulator, newsletter_command,
 
 
 def test_stopping_in_order_leaves_nothing_unknown(world, emulator, newsletter_command, tmp_path):
-    """SIGTERM in the middle: the calls under way are finished and recorded, and the rest waits for the next start."""
+    """SIGTERM in the middle: the calls under way are finished and recorded, and the rest waits for the next start.
+
+    Also while a reader's request does not end, which anybody can send.
+    """
     emulator.fault("slow", seconds=0.5, times=None)
     mailing_id = world.schedule(world.issue())
-    with serving(newsletter_command, tmp_path, emulator) as process:
+    port = free_port()
+    with (
+        serving(newsletter_command, tmp_path, emulator, NEWSLETTER_PORT=str(port)) as process,
+        socket.create_connection(("127.0.0.1", port)) as reader,
+    ):
+        reader.sendall(b"POST /u/aaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
         for _ in range(100):
             if world.account(mailing_id).standing.accepted:
                 break
             time.sleep(0.1)
+        told = datetime.now(UTC)
         process.terminate()
         assert process.wait(timeout=30) == 0
     states = world.states(mailing_id)
     assert set(states) == {BatchState.accepted, BatchState.ready}
+    with world.database.reading() as session:
+        last_call = session.exec(select(func.max(Attempt.submitting_at))).one()
+    assert last_call < told + timedelta(seconds=1)
     emulator.mend()
     with serving(newsletter_command, tmp_path, emulator):
         wait_for_the_end(world, mailing_id)

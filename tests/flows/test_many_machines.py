@@ -8,7 +8,7 @@ from sqlmodel import select
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Batch
 from newsletter.providers.memory import MemoryProvider
-from tests.flows.serving import serving, wait_for_the_end
+from tests.flows.serving import a_minute_ago, serving, wait_for_the_end
 from tests.local_sendgrid import local_sendgrid
 from tests.world import addresses, make_world
 
@@ -20,7 +20,7 @@ PEPPER = "sixteen bytes or more"
 @pytest.mark.postgres
 def test_two_services_share_a_mailing(postgres_store, newsletter_command, tmp_path):
     world = make_world(postgres_store, MemoryProvider())
-    world.clock.now = world.clock.now.replace(year=2020)
+    world.clock.now = a_minute_ago()
     world.readers(addresses(READERS))
     settings = {
         "NEWSLETTER_DATABASE_URL": postgres_store.url.render_as_string(hide_password=False),

@@ -10,13 +10,15 @@ from sqlmodel import col, select
 from newsletter.alerts import Alert, AlertKind
 from newsletter.delivery.claims import claim_next
 from newsletter.delivery.dispatch import dispatch_batch, dispatch_next
+from newsletter.delivery.doubt_models import Decision
 from newsletter.delivery.lanes import hold_lane, lanes_of, open_wave
 from newsletter.delivery.lifecycle import BatchState, Difference, MailingState
-from newsletter.delivery.mailings import conclude, move, resume
+from newsletter.delivery.mailings import conclude, find_mailing, move, resume
 from newsletter.delivery.models import Batch, Delivery, Lane
 from newsletter.delivery.pacing import OPENS_AFTER, Excess, Wave
 from newsletter.delivery.policies import set_policy
 from newsletter.delivery.releasing import release
+from newsletter.delivery.settlement import settle
 from newsletter.errors import Refused
 from newsletter.providers.base import CallEnd, Ending
 from subscribers.actors import COMMAND_LINE
@@ -231,6 +233,52 @@ def test_what_is_released_goes_on_and_who_did_it_is_kept(world):
     assert world.mailing(mailing_id).state is MailingState.finished
     with world.database.reading() as session:
         assert {one.released_by for one in lanes_of(session, mailing_id)} == {str(COMMAND_LINE)}
+
+
+def test_what_is_released_goes_on_also_where_an_outcome_is_unknown(world):
+    world.readers(addresses(3) + at("qq.com", 3))
+    mailing_id = world.running()
+    hold(world, mailing_id, "qq")
+    world.provider.loses_next()
+    world.dispatch()
+    assert world.mailing(mailing_id).state_reason.startswith("outcome unknown for 3 of 6")
+    with world.database.writing() as session:
+        release(session, mailing_id, by=COMMAND_LINE, now=world.clock())
+    assert world.mailing(mailing_id).state is MailingState.running
+    assert world.dispatch() == 1
+    assert sum(one.endswith("qq.com") for one in world.reached()) == 3
+    mailing = world.mailing(mailing_id)
+    assert mailing.state is MailingState.held
+    assert mailing.state_reason.startswith("outcome unknown for 3 of 6")
+
+
+@pytest.mark.parametrize("settles_first", [True, False])
+def test_a_mailing_goes_on_once_both_its_doubt_and_its_lane_are_decided(world, settles_first):
+    world.readers(addresses(3) + at("qq.com", 3))
+    mailing_id = world.running()
+    hold(world, mailing_id, "qq")
+    world.provider.loses_next()
+    world.dispatch()
+    with world.database.writing() as session:
+        if settles_first:
+            settle(session, mailing_id, Decision.accepted, by=COMMAND_LINE, now=world.clock())
+            assert find_mailing(session, mailing_id).state_reason.startswith("held: qq: too many; 3 recipients wait")
+        release(session, mailing_id, by=COMMAND_LINE, now=world.clock())
+        if not settles_first:
+            settle(session, mailing_id, Decision.accepted, by=COMMAND_LINE, now=world.clock())
+    assert world.dispatch() == 1
+    assert world.mailing(mailing_id).state is MailingState.finished
+
+
+def test_what_is_held_for_something_else_is_not_let_go_with_its_lanes(world):
+    world.readers(at("qq.com", 3))
+    mailing_id = world.running()
+    with world.database.writing() as session:
+        assert hold_lane(session, mailing_id, "qq", Excess(2.0, "too many"), now=world.clock())
+        move(session, mailing_id, MailingState.held, now=world.clock(), reason="SendGrid has been away")
+        release(session, mailing_id, by=COMMAND_LINE, now=world.clock())
+    assert world.mailing(mailing_id).state is MailingState.held
+    assert world.dispatch() == 0
 
 
 def warming(world, *sizes):

@@ -176,18 +176,24 @@ def is_over_the_bar(found: Excess | None, seen: float) -> bool:
     return found is not None and found.times > max(1.0, WORSE * seen)
 
 
-def judge_first_wave(counts: Counts, policy: Policy, seen: float) -> Excess | None:
+def judge_first_wave(counts: Counts, policy: Policy, seen: float, *, heard: bool) -> Excess | None:
     """Tell why the rest of a lane must not follow its first wave, or nothing where it may.
 
     Args:
         counts: What came back of the first wave.
         policy: The limits.
         seen: The excess that a person has let pass.
+        heard: Whether any event came at all: where none did, that nothing bounced says nothing.
     """
-    # Where nothing was accepted there is nothing to look at: a person must.
-    nothing = None if counts.accepted else Excess(WORSE, "nothing of it was accepted")
-    found = nothing or excess(counts, policy)
+    found = _nothing_to_look_at(counts, heard=heard) or excess(counts, policy)
     return Excess(found.times, f"first wave: {found.words}") if found and is_over_the_bar(found, seen) else None
+
+
+def _nothing_to_look_at(counts: Counts, *, heard: bool) -> Excess | None:
+    """Tell why a person must look instead, as far above the limit as what that person then lets pass."""
+    if not counts.accepted:
+        return Excess(WORSE, "nothing of it was accepted")
+    return None if heard else Excess(WORSE, "no feedback came (`newsletter doctor` looks at SendGrid's event webhook)")
 
 
 @dataclass(frozen=True)

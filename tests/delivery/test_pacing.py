@@ -128,10 +128,17 @@ def test_one_bad_provider_is_held_alone():
 
 
 def test_a_first_wave_of_which_nothing_was_accepted_is_for_a_person_to_look_at():
-    found = judge_first_wave(Counts(), LIMITS, 0.0)
+    found = judge_first_wave(Counts(), LIMITS, 0.0, heard=True)
     assert found
-    assert judge_first_wave(Counts(), LIMITS, found.times) is None
-    assert judge_first_wave(Counts(100), LIMITS, 0.0) is None
+    assert judge_first_wave(Counts(), LIMITS, found.times, heard=True) is None
+    assert judge_first_wave(Counts(100), LIMITS, 0.0, heard=True) is None
+
+
+def test_a_first_wave_of_which_nothing_was_heard_is_for_a_person_to_look_at():
+    found = judge_first_wave(Counts(100), LIMITS, 0.0, heard=False)
+    assert found
+    assert "no feedback came" in found.words
+    assert judge_first_wave(Counts(100), LIMITS, found.times, heard=False) is None
 
 
 def test_where_the_whole_mailing_passes_a_limit_every_lane_is_held():

@@ -93,4 +93,4 @@ def how_it_goes(pace: Mapping[str, Any]) -> Iterator[str]:
     if superseded := pace["superseded"]:
         yield f"{superseded:,} readers were beyond that week's warm-up; a newer mailing has taken their place."
     if later := pace["for_later_weeks"]:
-        yield f"{later:,} readers are beyond this week's warm-up; the next mailing leaves them out of this one."
+        yield f"{later:,} readers are beyond this week's warm-up; the next mailing to them leaves them out of this one."

@@ -9,19 +9,23 @@ from sqlmodel import col, select
 
 from newsletter.alerts import Alert, AlertKind
 from newsletter.delivery.claims import claim_next
+from newsletter.delivery.correction_mail import CorrectionOrder, mail_correction
+from newsletter.delivery.corrections import correct
 from newsletter.delivery.dispatch import dispatch_batch, dispatch_next
 from newsletter.delivery.doubt_models import Decision
 from newsletter.delivery.lanes import hold_lane, lanes_of, open_wave
 from newsletter.delivery.lifecycle import BatchState, Difference, MailingState
 from newsletter.delivery.mailings import conclude, find_mailing, move, resume
-from newsletter.delivery.models import Batch, Delivery, Lane
+from newsletter.delivery.models import Batch, Delivery, Lane, Mailing
 from newsletter.delivery.pacing import OPENS_AFTER, Excess, Wave
 from newsletter.delivery.policies import set_policy
 from newsletter.delivery.releasing import release
+from newsletter.delivery.scheduling import Order, schedule
 from newsletter.delivery.settlement import settle
 from newsletter.errors import Refused
 from newsletter.providers.base import CallEnd, Ending
 from subscribers.actors import COMMAND_LINE
+from subscribers.filters import parse_filter
 from tests.world import ISSUE, addresses, make_world
 
 
@@ -313,6 +317,78 @@ def test_what_a_cohort_leaves_over_is_superseded_when_the_next_mailing_begins(wo
     world.dispatch()
     assert world.account(second).standing.accepted == 6
     assert AlertKind.superseded in alerts(world)
+
+
+@pytest.mark.parametrize(("later", "left_out"), [("plan=pro", 0), ("", 6)])
+def test_only_a_mailing_that_is_meant_for_them_takes_the_place_of_who_was_left_over(world, later, left_out):
+    world.readers(addresses(9))
+    world.readers(addresses(1, start=60), plan="pro")
+    warming(world, 4, 100)
+    first = world.running()
+    world.dispatch()
+    world.clock.forward(7 * 86400)
+    second = world.schedule(world.issue(ISSUE.replace("第一期", "第二期")), audience=parse_filter(later))
+    assert world.begin() == [second]
+    standing = world.account(first).standing
+    assert (standing.skipped, standing.pending) == (left_out, 6 - left_out)
+
+
+def test_a_mailing_to_the_same_audience_takes_the_place_of_who_was_left_over(world):
+    world.readers(addresses(10))
+    warming(world, 4, 100)
+    audience = parse_filter("plan=free")
+    first = world.schedule(world.issue(), audience=audience)
+    world.begin()
+    world.dispatch()
+    world.schedule(world.issue(ISSUE.replace("第一期", "第二期")), audience=audience)
+    world.begin()
+    assert world.account(first).standing.skipped == 6
+
+
+def test_a_correction_of_an_older_issue_takes_nobodys_place(world):
+    world.readers(addresses(10))
+    old = world.issue(ISSUE.replace("第一期", "第零期"))
+    world.schedule(old)
+    world.begin()
+    world.dispatch()
+    warming(world, 4)
+    first = world.running()
+    world.dispatch()
+    world.issue(ISSUE.replace("第一期", "第零期").replace("平稳", "很平稳"), revises=old)
+    with world.database.writing() as session:
+        made = correct(session, old, "一处更正", world.workshop, live=False, by=COMMAND_LINE, now=world.clock())
+        mail_correction(session, CorrectionOrder(made, ""), by=COMMAND_LINE, now=world.clock())
+    assert len(world.begin()) == 1
+    assert world.account(first).standing.pending == 6
+
+
+def test_a_mailing_that_cannot_be_rendered_takes_nobodys_place(world):
+    world.readers(addresses(10))
+    warming(world, 4)
+    first = world.running()
+    world.dispatch()
+    second = world.schedule(world.issue(ISSUE.replace("第一期", "第二期")))
+    with world.database.writing() as session:
+        session.execute(update(Mailing).where(col(Mailing.id) == second).values(audience="plan=gone"))
+    world.begin()
+    assert world.mailing(second).state is MailingState.halted
+    assert world.account(first).standing.pending == 6
+
+
+def test_who_was_left_over_is_superseded_by_what_begins_later_whenever_it_was_scheduled(world):
+    world.readers(addresses(10))
+    warming(world, 4, 100)
+    then = world.clock() + timedelta(days=7)
+    order = Order(world.issue(ISSUE.replace("第一期", "第二期")), then)
+    with world.database.writing() as session:
+        second = schedule(session, order, world.workshop, by=COMMAND_LINE, now=world.clock()).id
+    first = world.running()
+    world.dispatch()
+    world.clock.now = then
+    assert world.begin() == [second]
+    assert first > second
+    assert world.mailing(first).state is MailingState.finished
+    assert world.account(first).standing.skipped == 6
 
 
 def test_a_warm_up_and_a_first_wave_go_together(world):

@@ -47,8 +47,10 @@ class CircuitState(StrEnum):
 def finds_away(end: CallEnd) -> bool:
     """Tell whether a call's end speaks for a provider that is away; any certain answer speaks against it.
 
-    A 429, and a 503 that says for how long, come from a provider that is there.
+    A 429, and a 503 that says for how long, come from a provider that is there. A call that was not made says nothing.
     """
+    if not end.made:
+        return False
     if end.ending is Ending.throttled:
         return end.status != TOO_MANY_REQUESTS and end.wait_seconds is None
     return end.ending in {Ending.never_left, Ending.ambiguous}
@@ -75,7 +77,7 @@ class Circuit:
         return CircuitState.open if self.retry_at > now else CircuitState.half_open
 
     def after(self, end: CallEnd, *, now: datetime, jitter: float = 1.0) -> "Circuit":
-        """Give the circuit after a call has ended; a certain answer closes it.
+        """Give the circuit after a call has ended; a certain answer closes it, one that was not made says nothing.
 
         Waits grow with the time away (half of it, 15 s to 15 min), not with the failures: calls that were under way
         when it opened fail too, and must not make them longer.
@@ -85,6 +87,8 @@ class Circuit:
             now: When.
             jitter: Factor of the wait, from 1 to 1.25, so that not all come back at once.
         """
+        if not end.made:
+            return self
         if not finds_away(end):
             return Circuit()
         failures, since = self.failures + 1, self.away_since or now

@@ -1,5 +1,6 @@
 """The pace of a mailing in the store: rates, calls in flight, the circuit, waves, warm-up, and what is too old."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from threading import Thread
 
@@ -23,6 +24,7 @@ from newsletter.delivery.releasing import release
 from newsletter.delivery.scheduling import Order, schedule
 from newsletter.delivery.settlement import settle
 from newsletter.errors import Refused
+from newsletter.journal.segments import Journal
 from newsletter.providers.base import CallEnd, Ending
 from subscribers.actors import COMMAND_LINE
 from subscribers.filters import parse_filter
@@ -162,6 +164,40 @@ def test_outcomes_that_nobody_knows_end_after_five(world):
         world.provider.ends_next(CallEnd(Ending.ambiguous))
     world.dispatch()
     assert world.states(mailing_id) == {BatchState.unknown: 5, BatchState.ready: 5}
+
+
+def test_a_journal_that_cannot_be_written_is_not_taken_for_sendgrid_being_away(world, tmp_path):
+    world.readers(addresses(100))
+    mailing_id = world.having(batch_size=10).running()
+    (tmp_path / "journal").write_text("in the way")
+    desk = replace(world.desk, journal=Journal(tmp_path / "journal", world.hasher))
+    for _ in range(3):
+        while dispatch_next(desk):
+            pass
+        world.clock.forward(10)
+    mailing = world.mailing(mailing_id)
+    assert (mailing.state, mailing.failures, mailing.retry_at) == (MailingState.running, 0, None)
+    with world.database.reading() as session:
+        (alert,) = session.exec(select(Alert)).all()
+    assert alert.about == f"mailing {mailing_id}, calls not made"
+    assert alert.facts["reason"].startswith("this machine could not make its calls: the journal cannot be written: ")
+    (tmp_path / "journal").unlink()
+    while dispatch_next(desk):
+        pass
+    assert world.reached() == addresses(100)
+
+
+def test_a_call_that_could_not_be_made_once_is_tried_again_and_nobody_is_alarmed(world):
+    world.readers(addresses(3))
+    mailing_id = world.running()
+    world.provider.ends_next(CallEnd(Ending.never_left, detail="the machine was paused", made=False))
+    assert world.dispatch() == 1
+    with world.database.reading() as session:
+        assert session.exec(select(Batch.state_reason)).one() == "the call was not made: the machine was paused"
+    assert alerts(world) == []
+    world.clock.forward(3)
+    world.dispatch()
+    assert world.mailing(mailing_id).state is MailingState.finished
 
 
 def test_content_that_became_old_asks_before_it_goes_on(world):

@@ -82,6 +82,7 @@ def test_calls_that_were_under_way_when_it_opened_do_not_make_the_wait_longer():
     ("end", "away"),
     [
         (CallEnd(Ending.never_left), True),
+        (CallEnd(Ending.never_left, made=False), False),
         (CallEnd(Ending.ambiguous), True),
         (CallEnd(Ending.ambiguous, 500), True),
         (CallEnd(Ending.throttled, 503), True),
@@ -94,6 +95,14 @@ def test_calls_that_were_under_way_when_it_opened_do_not_make_the_wait_longer():
 )
 def test_who_answers_for_certain_is_there(end, away):
     assert finds_away(end) is away
+
+
+@pytest.mark.parametrize("failures", [0, 1, OPENS_AFTER])
+def test_a_call_that_was_not_made_leaves_the_circuit_as_it_is(failures):
+    circuit = Circuit()
+    for _ in range(failures):
+        circuit = circuit.after(AWAY, now=NOW)
+    assert circuit.after(CallEnd(Ending.never_left, made=False), now=NOW + timedelta(hours=1)) == circuit
 
 
 def test_six_hours_away_are_a_few_dozen_probes():

@@ -58,6 +58,11 @@ def claimed_at_once(world, workers):
     return [one for one in claims if one]
 
 
+def lanes_of_claims(world, claims):
+    with world.database.reading() as session:
+        return sorted(session.get_one(Batch, one.batch_id).lane for one in claims if one)
+
+
 def hold(world, mailing_id, lane):
     with world.database.writing() as session:
         assert hold_lane(session, mailing_id, lane, Excess(2.0, "too many"), now=world.clock())
@@ -107,6 +112,31 @@ def test_no_more_calls_are_under_way_than_the_policy_says(world):
     assert claim(world) is None
     dispatch_batch(world.desk, first)
     assert claim(world)
+
+
+def test_no_more_calls_to_a_provider_are_under_way_than_the_policy_says(world):
+    """In all mailings of the publication together: the provider sees one sender."""
+    world.readers(at("qq.com", 30) + at("gmail.com", 20))
+    says(world, provider_requests_in_flight={"qq": 1})
+    world.having(batch_size=10).running()
+    world.schedule(world.issue(ISSUE.replace("第一期", "第二期")))
+    world.having(batch_size=10).begin()
+    claims = [claim(world) for _ in range(6)]
+    assert lanes_of_claims(world, claims) == ["gmail"] * 4 + ["qq"]
+    assert claim(world) is None
+    for one in claims:
+        if one:
+            dispatch_batch(world.desk, one)
+    world.dispatch()
+    assert world.mailing(1).state is MailingState.finished
+    assert world.mailing(2).state is MailingState.finished
+
+
+def test_many_workers_together_keep_within_the_calls_in_flight_to_a_provider(world):
+    world.readers(at("qq.com", 40) + at("gmail.com", 2))
+    says(world, provider_requests_in_flight={"qq": 2})
+    world.having(batch_size=2).running()
+    assert lanes_of_claims(world, claimed_at_once(world, 8)).count("qq") == 2
 
 
 def test_many_workers_together_keep_within_the_calls_in_flight(world):

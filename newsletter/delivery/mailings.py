@@ -183,7 +183,7 @@ def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingStat
         return None
     if not standing.balances:
         end, reason = MailingState.halted, f"the account does not balance: {standing.line()}"
-    ended = {"ended_at": now} if end is MailingState.finished else {}
+    ended: dict[str, Any] = {"ended_at": now} if end is MailingState.finished else {}
     return end if move(session, mailing_id, end, now=now, reason=reason, **ended) else None
 
 

@@ -36,6 +36,7 @@ from newsletter.rendering.inlining import to_mail_html
 from newsletter.rendering.mail import Sheet
 from tests.bench_feedback import feedback
 from tests.bench_leaving import leaving
+from tests.bench_rehearsal import rehearsing
 from tests.conftest import REAL_ISSUE, ROOT
 from tests.flows.serving import stored_world
 from tests.local_sendgrid import KEY, TEMPLATES, LocalSendGrid
@@ -72,6 +73,7 @@ def main() -> None:
         through_the_local_sendgrid,
         listening_to_feedback,
         leaving_meanwhile,
+        rehearsing_at_full_size,
         importing,
     ):
         for one in measure():
@@ -213,6 +215,14 @@ def leaving_meanwhile() -> list[Result]:
     return [
         result(name, amount, unit, took, (reference, reference_took))[0]
         for name, amount, unit, took, reference, reference_took in leaving()
+    ]
+
+
+def rehearsing_at_full_size() -> list[Result]:
+    """Rehearse 200,000 readers by the command; that no real address is on the record is asserted."""
+    return [
+        result(f"{name}, {took:,.0f} s", amount, unit, took, (reference, reference_took))[0]
+        for name, amount, unit, took, reference, reference_took in rehearsing()
     ]
 
 

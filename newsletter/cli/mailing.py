@@ -227,7 +227,7 @@ def _term(written: str) -> tuple[str, object]:
         return name, None
     if name == "warm_up":
         return name, value.split(",")
-    if name == "provider_per_second":
+    if name in {"provider_per_second", "provider_requests_in_flight"}:
         return name, dict(one.partition(":")[::2] for one in value.split(","))
     return name, value
 

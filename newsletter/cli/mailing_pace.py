@@ -11,6 +11,7 @@ from sqlmodel import Session
 from newsletter.cli.console import ID, AsJSON, Yes, confirm, open_service, print_json, say
 from newsletter.delivery.lanes import LaneView, lanes_of, superseded_in
 from newsletter.delivery.lifecycle import MailingState
+from newsletter.delivery.mailings import find_mailing
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.pacing import Wave
 from newsletter.delivery.policies import policy_of
@@ -36,11 +37,17 @@ def release_command(
     confirm(f"Mail the {waiting:,} recipients who wait in mailing {mailing_id} all the same? Held: {why}.", yes=yes)
     with service.database.writing() as session:
         released = release(session, mailing_id, by=COMMAND_LINE, now=service.clock(), providers=providers)
+        mailing = find_mailing(session, mailing_id)
+        still = "" if mailing.state is MailingState.running else f"; mailing {mailing_id} is {mailing.state}"
+        still += f": {mailing.state_reason}" if still and mailing.state_reason else ""
     if as_json:
         print_json([{"provider": one.lane, "waiting": one.waiting, "held_for": one.held_for} for one in released])
         return
     names = ", ".join(one.lane for one in released)
-    say(f"{names}: {waiting:,} recipients go on. It is held again once it is twice as bad.")
+    if still:
+        say(f"{names}: nothing holds these {waiting:,} recipients any more{still}.")
+    else:
+        say(f"{names}: {waiting:,} recipients go on. It is held again once it is twice as bad.")
 
 
 def pace_row(session: Session, mailing: Mailing, zone: ZoneInfo) -> dict[str, Any]:
@@ -86,4 +93,4 @@ def how_it_goes(pace: Mapping[str, Any]) -> Iterator[str]:
     if superseded := pace["superseded"]:
         yield f"{superseded:,} readers were beyond that week's warm-up; a newer mailing has taken their place."
     if later := pace["for_later_weeks"]:
-        yield f"{later:,} readers are beyond this week's warm-up; the next mailing leaves them out of this one."
+        yield f"{later:,} readers are beyond this week's warm-up; the next mailing to them leaves them out of this one."

@@ -192,7 +192,7 @@ def _show(plan: _Plan, outcome: Outcome) -> None:
             "to a SendGrid on this machine; the real one answers more slowly",
             "requests": f"{traffic.requests:,} with {decimal(traffic.bytes)}, the largest {largest} "
             "(split at 20 MB; SendGrid refuses 30 MB)",
-            "by policy": _by_policy(outcome),
+            "by policy, computed": _by_policy(outcome),
             "begins": outcome.begins.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z"),
             "last call": outcome.finishes.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z"),
         }
@@ -208,4 +208,5 @@ def _by_policy(outcome: Outcome) -> str:
     pace = outcome.pace
     bound = f", set by {pace.bound_by}" if pace.bound_by else ""
     left = f"; the warm-up leaves {pace.left_over:,} readers over" if pace.left_over else ""
-    return f"{pace.seconds:,.0f} s for {pace.mailed:,} readers{bound}{left}"
+    not_rehearsed = "rates, waves and warm-up were not waited for here"
+    return f"{pace.seconds:,.0f} s for {pace.mailed:,} readers{bound}{left}; {not_rehearsed}"

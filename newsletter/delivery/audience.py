@@ -64,7 +64,6 @@ def freeze(
     halted with the reason. Where the process is stopping it ends after the chunk under way, and is gone on with at the
     next start.
     """
-    supersede_earlier(database, mailing_id, clock=clock)
     try:
         _store_variants(database, mailing_id, terms.workshop)
         with database.reading() as session:
@@ -73,6 +72,8 @@ def freeze(
         with database.writing() as session:
             move(session, mailing_id, MailingState.halted, now=clock(), reason=str(error))
         return
+    # Not before it is certain that it can be mailed, and before anybody is frozen: who is left out there belongs here.
+    supersede_earlier(database, mailing_id, clock=clock)
     while not is_stopping() and _freeze_chunk_in_turn(database, mailing_id, terms, clock):
         pass
     with database.reading() as session:

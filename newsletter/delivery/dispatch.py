@@ -115,7 +115,9 @@ def _call(desk: Desk, submission: Submission) -> CallEnd:
         message = submission.message
     except Exception as error:
         log.exception("a request could not be written", attempt=submission.attempt)
-        return CallEnd(Ending.never_left, detail=f"the request could not be written: {type(error).__name__}")
+        return CallEnd(
+            Ending.never_left, detail=f"the request could not be written: {type(error).__name__}", made=False
+        )
     unwritten = write_intent(desk.journal, submission.reach, submission.attempt, now=desk.clock())
     return unwritten or _overslept(desk, submission) or desk.provider.submit(message)
 
@@ -124,7 +126,7 @@ def _overslept(desk: Desk, submission: Submission) -> CallEnd | None:
     """Give up a call whose lease has run out before it began: the machine was paused, and others may have it by now."""
     if desk.clock() < submission.lease_until:
         return None
-    return CallEnd(Ending.never_left, detail="the machine was paused before the call; it was not made")
+    return CallEnd(Ending.never_left, detail="the machine was paused before it, and too late", made=False)
 
 
 def end_call(desk: Desk, claim: Claim, submission: Submission, end: CallEnd) -> None:
@@ -183,7 +185,7 @@ def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd
     """Write down how the call ended and what follows for the batch, its deliveries and its mailing."""
     _close_attempt(session, submission.attempt, end, now)
     batch = session.get_one(Batch, claim.batch_id, with_for_update=True)
-    note_end(session, batch.mailing_id, end, now=now)
+    note_end(session, batch.mailing_id, end, again=batch.tries > 0, now=now)
     meaning = consequence_of(end.ending, size=len(submission.delivery_ids))
     if not move_batch(session, claim, meaning.state, **_columns(batch, meaning, end, now)):
         if meaning.state is BatchState.accepted:
@@ -201,6 +203,9 @@ def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd
 
 def _halt(session: Session, mailing_id: int, end: CallEnd, now: datetime) -> None:
     """Stop the whole mailing: the next request would be refused as well, and nobody but a person can mend it."""
+    if not end.made:
+        move(session, mailing_id, MailingState.halted, now=now, reason=_in_words(end))
+        return
     reason = (
         f"SendGrid refuses the key or the account: {said(end)}. That request was not mailed, and nobody is lost. "
         f"`newsletter doctor` says what is wrong; when it is mended `newsletter mailing resume {mailing_id}`"
@@ -211,6 +216,7 @@ def _halt(session: Session, mailing_id: int, end: CallEnd, now: datetime) -> Non
 
 def _in_words(end: CallEnd) -> str:
     words = f"the provider answered {end.status} ({end.ending})" if end.status else f"no answer ({end.ending})"
+    words = words if end.made else "the call was not made"
     return f"{words}: {end.detail}" if end.detail else words
 
 

@@ -10,11 +10,12 @@ from sqlmodel import Session, col, select
 
 from newsletter.alerts import AlertKind, NewAlert, raise_alert
 from newsletter.delivery.accounts import batch_states, standing_of
-from newsletter.delivery.lanes import held_in_words, lanes_of, what_waits
+from newsletter.delivery.lanes import LANES_HELD, Waiting, held_in_words, lanes_of, what_waits
 from newsletter.delivery.lifecycle import MAILING_COMES_FROM, MailingState, conclusion
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.policies import policy_of
 from newsletter.delivery.policy import Policy, UnknownPolicy
+from newsletter.delivery.progress import Standing
 from newsletter.errors import NotFound, Refused
 from newsletter.hosts import store_may_mail
 from newsletter.publications import Publication
@@ -162,33 +163,55 @@ def hold_the_other_side(session: Session, *, live: bool, now: datetime) -> list[
 
 
 def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingState | None:
-    """End a running mailing if no work is left: finished, or held where an outcome is unknown.
+    """Bring a mailing into the state that its work is in: over, held for doubts or held lanes, or going on again.
 
-    The rows are counted once more before it counts as finished; an account that does not balance halts it.
+    One that nothing but doubts or held lanes had stopped runs again as soon as something is to be done; what else it is
+    held for stays to be decided. The rows are counted once more before it counts as finished; an account that does not
+    balance halts it. Tells the state that it was brought into, or nothing where it stays as it is.
     """
     mailing = session.get(Mailing, mailing_id, populate_existing=True)
     if mailing is None or mailing.state not in {MailingState.running, MailingState.held}:
         return None
     states, waits = batch_states(session, mailing_id), what_waits(session, mailing_id)
     end = conclusion(states, in_held_lanes=waits.in_held_lanes, for_later=waits.for_later)
-    if end is None or end is mailing.state:
-        return None
+    if end is None:
+        goes_on = _is_held_by_its_work(mailing) and move(session, mailing_id, MailingState.running, now=now)
+        return MailingState.running if goes_on else None
     standing = standing_of(session, mailing)
+    reason = _why_held(session, mailing, standing, waits) if end is MailingState.held else ""
+    if end is mailing.state:
+        _say_anew(session, mailing, reason)
+        return None
     if not standing.balances:
-        reason = f"the account does not balance: {standing.line()}"
-        return MailingState.halted if move(session, mailing_id, MailingState.halted, now=now, reason=reason) else None
-    if end is MailingState.held:
-        unknown = (
-            f"{_DOUBT} for {standing.unknown:,} of {standing.recipients:,} recipients; {_what_comes(session, mailing)}"
-        )
-        held = held_in_words(mailing_id, lanes_of(session, mailing_id)) if waits.in_held_lanes else ""
-        reason = "; ".join(filter(None, (unknown if standing.unknown else "", held)))
-        return end if move(session, mailing_id, end, now=now, reason=reason or unknown) else None
-    return end if move(session, mailing_id, end, now=now, ended_at=now) else None
+        end, reason = MailingState.halted, f"the account does not balance: {standing.line()}"
+    ended: dict[str, Any] = {"ended_at": now} if end is MailingState.finished else {}
+    return end if move(session, mailing_id, end, now=now, reason=reason, **ended) else None
 
 
 #: With this begins the reason of a mailing that is held for requests of unknown outcome.
 _DOUBT = "outcome unknown"
+
+
+def _why_held(session: Session, mailing: Mailing, standing: Standing, waits: Waiting) -> str:
+    held = held_in_words(mailing.id, lanes_of(session, mailing.id)) if waits.in_held_lanes else ""
+    if held and not standing.unknown:
+        return held
+    how_many = f"{standing.unknown:,} of {standing.recipients:,} recipients"
+    unknown = f"{_DOUBT} for {how_many}; {_what_comes(session, mailing)}"
+    return f"{unknown}; {held}" if held else unknown
+
+
+def _is_held_by_its_work(mailing: Mailing) -> bool:
+    """Tell whether doubts or held lanes are all that a mailing is held for."""
+    return mailing.state is MailingState.held and mailing.state_reason.startswith((_DOUBT, LANES_HELD))
+
+
+def _say_anew(session: Session, mailing: Mailing, reason: str) -> None:
+    """Keep true what a mailing is held for where part of it was decided; nobody is told again."""
+    if _is_held_by_its_work(mailing):
+        mailing.state_reason = reason
+        session.add(mailing)
+        session.flush()
 
 
 def _what_comes(session: Session, mailing: Mailing) -> str:
@@ -199,14 +222,6 @@ def _what_comes(session: Session, mailing: Mailing) -> str:
         UnknownPolicy.resend: f"an event may prove them; {after} what no event proved is mailed once more",
         UnknownPolicy.give_up: f"nobody is mailed again; an event may prove them, and {after} they are given up",
     }[policy.unknown]
-
-
-def go_on_after_doubt(session: Session, mailing_id: int, *, now: datetime) -> bool:
-    """Let a mailing that is held for unknown outcomes go on, since one is to be mailed once more."""
-    mailing = session.get_one(Mailing, mailing_id, populate_existing=True)
-    if mailing.state is not MailingState.held or not mailing.state_reason.startswith(_DOUBT):
-        return False
-    return move(session, mailing_id, MailingState.running, now=now)
 
 
 def resume(session: Session, mailing_id: int, *, live: bool, now: datetime, even_though_old: bool = False) -> Mailing:

@@ -122,18 +122,22 @@ def gate_of(session: Session, opening: Opening, *, waits: bool, now: datetime) -
     return Gate(publication_id, policy, is_open=is_open, not_before=not_before)
 
 
-def _under_way(session: Session, publication_id: int) -> int:
+def _under_way(session: Session, publication_id: int, lane: str | None = None) -> int:
+    """Count a publication's requests under way, all or those to one mailbox provider, of whichever of its mailings."""
     found = (
         select(func.count())
         .select_from(Batch)
         .join(Mailing, col(Mailing.id) == col(Batch.mailing_id))
         .where(col(Batch.state).in_(UNDER_WAY), Mailing.publication_id == publication_id)
     )
-    return session.exec(found).one()
+    return session.exec(found if lane is None else found.where(Batch.lane == lane)).one()
 
 
 def is_still_open(session: Session, gate: Gate, opening: Opening, *, now: datetime) -> bool:
-    """Look again, now that nobody else may: at the lane's pace, and whether the probe is still to be made."""
+    """Look again, now that nobody else may: at the lane's pace and calls, and whether the probe is still to be made."""
+    most = gate.policy.provider_requests_in_flight.get(opening.lane)
+    if most and _under_way(session, opening.publication_id, opening.lane) >= most:
+        return False
     if gate.rate_of(opening.lane):
         lane = select(Lane.not_before).where(Lane.mailing_id == opening.mailing_id, Lane.lane == opening.lane)
         not_before = session.exec(lane).one()

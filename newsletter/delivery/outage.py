@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from newsletter.alerts import AlertKind
+from newsletter.alerts import AlertKind, NewAlert, raise_alert
+from newsletter.delivery.accounts import standing_of
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import Telling, move
 from newsletter.delivery.models import Mailing
@@ -19,8 +20,16 @@ from newsletter.providers.base import CallEnd
 from newsletter.publications import publication_by_id, zone_of
 
 
-def note_end(session: Session, mailing_id: int, end: CallEnd, *, now: datetime) -> None:
-    """Note whether a call found the provider there; hold the mailing where it has been away for too long."""
+def note_end(session: Session, mailing_id: int, end: CallEnd, *, again: bool, now: datetime) -> None:
+    """Note whether a call found the provider there; hold the mailing where it has been away for too long.
+
+    A call that this machine could not make says nothing about the provider. Where it is not the first try (``again``)
+    an operator is told: once may pass by itself.
+    """
+    if not end.made:
+        if again:
+            _tell_of_ours(session, mailing_id, end, now)
+        return
     if not finds_away(end) and not session.get_one(Mailing, mailing_id, populate_existing=True).failures:
         return
     mailing = session.get_one(Mailing, mailing_id, with_for_update=True, populate_existing=True)
@@ -32,6 +41,18 @@ def note_end(session: Session, mailing_id: int, end: CallEnd, *, now: datetime) 
     session.flush()
     if after.is_over(policy_of(session, mailing.publication_id).away, now):
         _hold(session, mailing, end, now)
+
+
+def _tell_of_ours(session: Session, mailing_id: int, end: CallEnd, now: datetime) -> None:
+    mailing = session.get_one(Mailing, mailing_id)
+    reason = (
+        f"this machine could not make its calls: {end.detail}. Nobody of them was mailed, and nobody is lost; "
+        "each is tried again within 5 minutes, and goes by itself once the cause is mended"
+    )
+    facts = {"mailing": str(mailing_id), "issue": str(mailing.issue_id), "reason": reason}
+    facts["line"] = standing_of(session, mailing).line()
+    about = f"mailing {mailing_id}, calls not made"
+    raise_alert(session, NewAlert(AlertKind.mailing_held, about, mailing.publication_id, mailing.live, facts), now=now)
 
 
 def _hold(session: Session, mailing: Mailing, end: CallEnd, now: datetime) -> None:

@@ -47,8 +47,10 @@ class CircuitState(StrEnum):
 def finds_away(end: CallEnd) -> bool:
     """Tell whether a call's end speaks for a provider that is away; any certain answer speaks against it.
 
-    A 429, and a 503 that says for how long, come from a provider that is there.
+    A 429, and a 503 that says for how long, come from a provider that is there. A call that was not made says nothing.
     """
+    if not end.made:
+        return False
     if end.ending is Ending.throttled:
         return end.status != TOO_MANY_REQUESTS and end.wait_seconds is None
     return end.ending in {Ending.never_left, Ending.ambiguous}
@@ -75,7 +77,7 @@ class Circuit:
         return CircuitState.open if self.retry_at > now else CircuitState.half_open
 
     def after(self, end: CallEnd, *, now: datetime, jitter: float = 1.0) -> "Circuit":
-        """Give the circuit after a call has ended; a certain answer closes it.
+        """Give the circuit after a call has ended; a certain answer closes it, one that was not made says nothing.
 
         Waits grow with the time away (half of it, 15 s to 15 min), not with the failures: calls that were under way
         when it opened fail too, and must not make them longer.
@@ -85,6 +87,8 @@ class Circuit:
             now: When.
             jitter: Factor of the wait, from 1 to 1.25, so that not all come back at once.
         """
+        if not end.made:
+            return self
         if not finds_away(end):
             return Circuit()
         failures, since = self.failures + 1, self.away_since or now
@@ -176,18 +180,24 @@ def is_over_the_bar(found: Excess | None, seen: float) -> bool:
     return found is not None and found.times > max(1.0, WORSE * seen)
 
 
-def judge_first_wave(counts: Counts, policy: Policy, seen: float) -> Excess | None:
+def judge_first_wave(counts: Counts, policy: Policy, seen: float, *, heard: bool) -> Excess | None:
     """Tell why the rest of a lane must not follow its first wave, or nothing where it may.
 
     Args:
         counts: What came back of the first wave.
         policy: The limits.
         seen: The excess that a person has let pass.
+        heard: Whether any event came at all: where none did, that nothing bounced says nothing.
     """
-    # Where nothing was accepted there is nothing to look at: a person must.
-    nothing = None if counts.accepted else Excess(WORSE, "nothing of it was accepted")
-    found = nothing or excess(counts, policy)
+    found = _nothing_to_look_at(counts, heard=heard) or excess(counts, policy)
     return Excess(found.times, f"first wave: {found.words}") if found and is_over_the_bar(found, seen) else None
+
+
+def _nothing_to_look_at(counts: Counts, *, heard: bool) -> Excess | None:
+    """Tell why a person must look instead, as far above the limit as what that person then lets pass."""
+    if not counts.accepted:
+        return Excess(WORSE, "nothing of it was accepted")
+    return None if heard else Excess(WORSE, "no feedback came (`newsletter doctor` looks at SendGrid's event webhook)")
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,12 @@ class Policy(BaseModel):
         2880, ge=1, le=40_320, description="A mailing that goes on later than this after its time asks first."
     )
     requests_in_flight: int = Field(0, ge=0, le=64, description="Requests under way at the same time; 0: no limit.")
+    provider_requests_in_flight: dict[str, Annotated[int, Field(ge=1, le=64)]] = Field(
+        default_factory=dict, description="Requests under way to one mailbox provider, such as qq:1."
+    )
     recipients_per_second: float = Field(0, ge=0, le=1_000_000, description="Recipients a second; 0: no limit.")
     provider_per_second: dict[str, Annotated[float, Field(gt=0)]] = Field(
-        default_factory=dict, description="Recipients a second to one mailbox provider, such as qq: 50."
+        default_factory=dict, description="Recipients a second to one mailbox provider, such as qq:50."
     )
     first_wave: int = Field(
         0, ge=0, le=100_000, description="So many readers of each mailbox provider first, then a look; 0: all at once."
@@ -76,7 +79,8 @@ class Policy(BaseModel):
     @property
     def paces(self) -> bool:
         """Whether anything limits how fast it goes."""
-        return bool(self.requests_in_flight or self.recipients_per_second or self.provider_per_second)
+        in_flight = self.requests_in_flight or self.provider_requests_in_flight
+        return bool(in_flight or self.recipients_per_second or self.provider_per_second)
 
     @property
     def away(self) -> timedelta:

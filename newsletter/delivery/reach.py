@@ -97,7 +97,9 @@ def write_intent(journal: Journal | None, reach: Reach, attempt: str, *, now: da
     try:
         journal.append([reach.line(attempt, now)])
     except OSError as error:
-        return CallEnd(Ending.never_left, detail=f"the journal cannot be written: {error.strerror or error}")
+        return CallEnd(
+            Ending.never_left, detail=f"the journal cannot be written: {error.strerror or error}", made=False
+        )
     return None
 
 

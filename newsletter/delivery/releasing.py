@@ -6,9 +6,8 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlmodel import Session, col
 
-from newsletter.delivery.lanes import LANES_HELD, LaneView, lanes_of
-from newsletter.delivery.lifecycle import MailingState
-from newsletter.delivery.mailings import find_mailing, move
+from newsletter.delivery.lanes import LaneView, lanes_of
+from newsletter.delivery.mailings import conclude, find_mailing
 from newsletter.delivery.models import Lane
 from newsletter.errors import Refused
 from subscribers.actors import Actor
@@ -46,8 +45,6 @@ def release(
     session.execute(update(Lane).where(mine).values(held_at=None, held_for="", released_by=str(by)))
     session.flush()
     session.expire_all()
-    mailing = find_mailing(session, mailing_id)
     # Where it was held for something else as well (SendGrid away, before its time), that is still to be decided.
-    if mailing.state is MailingState.held and mailing.state_reason.startswith(LANES_HELD):
-        move(session, mailing_id, MailingState.running, now=now)
+    conclude(session, mailing_id, now=now)
     return held

@@ -21,7 +21,7 @@ from newsletter.delivery.doubt_models import PROOFS, Decision, Doubt, Settlement
 from newsletter.delivery.doubts import follows_its_batch
 from newsletter.delivery.evidence import Evidence, all_evidence, evidence_in
 from newsletter.delivery.lifecycle import BatchState, Difference, MailingState
-from newsletter.delivery.mailings import conclude, find_mailing, go_on_after_doubt
+from newsletter.delivery.mailings import conclude, find_mailing
 from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
 from newsletter.delivery.policy import UnknownPolicy
 from newsletter.errors import Refused
@@ -132,12 +132,15 @@ def settle_due(session: Session, *, live: bool, now: datetime) -> Settled:
     due = [(one, after_quiet(one)) for one in all_evidence(session, live=live) if one.is_quiet]
     asked = [one for one, decision in due if decision is Decision.asked and one.asked_at is None]
     done = [
-        decision
+        (one, decision)
         for one, decision in due
         if decision is not Decision.asked and _settle(session, one, decision, by=CLOCK, now=now)
     ]
+    for mailing_id in sorted({one.mailing_id for one, _ in done}):
+        conclude(session, mailing_id, now=now)
     _ask(session, asked, now)
-    return Settled(done.count(Decision.resend), done.count(Decision.give_up), len(asked))
+    decided = [decision for _, decision in done]
+    return Settled(decided.count(Decision.resend), decided.count(Decision.give_up), len(asked))
 
 
 def settle(  # noqa: PLR0913 - which, how, by whom, when
@@ -152,7 +155,9 @@ def settle(  # noqa: PLR0913 - which, how, by whom, when
     chosen = unsettled(session, mailing_id, batches)
     if decision is Decision.resend and find_mailing(session, mailing_id).state is MailingState.cancelled:
         raise Refused(f"mailing {mailing_id} is cancelled and mails nobody any more: settle as accepted or give-up")
-    return [one for one in chosen if _settle(session, one, decision, by=by, now=now)]
+    settled = [one for one in chosen if _settle(session, one, decision, by=by, now=now)]
+    conclude(session, mailing_id, now=now)
+    return settled
 
 
 def unsettled(session: Session, mailing_id: int, batches: Collection[int] = ()) -> list[Evidence]:
@@ -180,10 +185,6 @@ def _settle(session: Session, one: Evidence, decision: Decision, *, by: Actor, n
     claim = Claim(one.batch_id, one.number)
     move_batch(session, claim, _STATE_AFTER[decision], lease_until=None, not_before=None, state_reason=reason)
     _note(session, one.batch_id, one.attempt_id, decision, by, now, one.in_words())
-    if decision is Decision.resend:
-        go_on_after_doubt(session, one.mailing_id, now=now)
-    else:
-        conclude(session, one.mailing_id, now=now)
     return True
 
 

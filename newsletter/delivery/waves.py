@@ -15,7 +15,7 @@ from newsletter.alerts import AlertKind, NewAlert, raise_alert
 from newsletter.database import Database
 from newsletter.delivery.batching import sample, wave_of
 from newsletter.delivery.claims import Claim, move_batch
-from newsletter.delivery.lifecycle import BatchState, Difference
+from newsletter.delivery.lifecycle import BatchState, Difference, MailingState
 from newsletter.delivery.mailings import conclude, find_mailing
 from newsletter.delivery.models import Batch, Delivery, Mailing
 from newsletter.delivery.pacing import Wave, cohort
@@ -86,7 +86,8 @@ def _is_beyond(session: Session, mailing_id: int, size: int) -> ColumnElement[bo
 def supersede_earlier(database: Database, mailing_id: int, *, clock: Callable[[], datetime]) -> int:
     """Leave out whom earlier mailings of the publication kept for later weeks; tell how many. Safe to call again.
 
-    They get this mailing instead, if they are among its readers. A batch at a time: leaving readers must not wait.
+    Only a mailing that was meant for them takes their place: one to everybody, or to the same audience. A correction
+    never does. A batch at a time: leaving readers must not wait.
     """
     with database.reading() as session:
         waiting = _left_over(session, mailing_id)
@@ -95,6 +96,8 @@ def supersede_earlier(database: Database, mailing_id: int, *, clock: Callable[[]
         with database.writing() as session:
             counts[earlier_id] = counts.get(earlier_id, 0) + _supersede(session, batch_id, mailing_id)
     for earlier_id, count in counts.items():
+        if not count:
+            continue
         with database.writing() as session:
             _tell(session, earlier_id, mailing_id, count, clock())
             conclude(session, earlier_id, now=clock())
@@ -107,18 +110,27 @@ _NOT_BEGUN = (BatchState.ready, BatchState.retry_wait, BatchState.held)
 
 def _left_over(session: Session, mailing_id: int) -> list[tuple[int, int]]:
     mailing = find_mailing(session, mailing_id)
+    if mailing.correction_id is not None or mailing.begun_at is None:
+        return []
+    # By time: a mailing may have been scheduled before one that began earlier.
+    began = col(Mailing.begun_at)
+    earlier = or_(began < mailing.begun_at, and_(began == mailing.begun_at, col(Mailing.id) < mailing.id))
     found = (
         select(Batch.mailing_id, Batch.id)
         .join(Mailing, col(Mailing.id) == col(Batch.mailing_id))
-        .where(Mailing.publication_id == mailing.publication_id, col(Mailing.live).is_(mailing.live))
-        .where(Mailing.id < mailing.id, Batch.wave == Wave.later, col(Batch.state).in_(_NOT_BEGUN))
+        .where(Mailing.publication_id == mailing.publication_id, col(Mailing.live).is_(mailing.live), earlier)
+        .where(Batch.wave == Wave.later, col(Batch.state).in_(_NOT_BEGUN))
         .order_by(col(Batch.id))
     )
+    if mailing.audience:
+        found = found.where(Mailing.audience == mailing.audience)
     return list(session.exec(found).all())
 
 
 def _supersede(session: Session, batch_id: int, later_id: int) -> int:
-    """End a batch whose readers are left out; tell how many they are."""
+    """End a batch whose readers are left out, unless the later mailing was stopped; tell how many they are."""
+    if session.get_one(Mailing, later_id, with_for_update={"read": True}).state is not MailingState.freezing:
+        return 0
     batch = session.get_one(Batch, batch_id, with_for_update=True)
     reason = f"mailing {later_id} took its place"
     if not move_batch(session, Claim(batch.id, batch.attempt), BatchState.cancelled, state_reason=reason):

@@ -2,7 +2,7 @@
 
 Called by the clock. Counts what ``record`` has kept, lets ``delivery.pacing`` judge, and holds by ``delivery.lanes``; a
 person lets go on by ``delivery.releasing``. The first wave is looked at here, too: the rest of a lane follows once its
-sample did well.
+sample did well, and waits for a person where no event came at all: silence is no sign of health.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,10 @@ from sqlalchemy import func, text, update
 from sqlmodel import Session, col, select
 
 from newsletter.alerts import AlertKind, NewAlert, raise_alert
+from newsletter.delivery.accounts import standing_of
+from newsletter.delivery.hearing import heard_since
 from newsletter.delivery.lanes import hold_lane, open_wave
+from newsletter.delivery.life import first_call
 from newsletter.delivery.lifecycle import AT_WORK, MailingState
 from newsletter.delivery.mailings import conclude
 from newsletter.delivery.models import WAITS, Batch, Lane, Mailing
@@ -43,12 +46,15 @@ def _protect(session: Session, mailing: Mailing, now: datetime) -> list[str]:
     held = {lane: what for lane, what in judged.lanes.items() if hold_lane(session, mailing.id, lane, what, now=now)}
     if judged.of_all is None:
         _tell_each(session, mailing, held, counts, now)
-    held |= _look_after_first_wave(
-        session, mailing, [one for one in lanes if one.lane not in held], policy, counts, now
-    )
-    if held:
-        # Where nothing else is left to do the mailing is held as a whole now, which tells the operator once.
-        conclude(session, mailing.id, now=now)
+    looked_at = [one for one in lanes if one.lane not in held]
+    heard = _is_heard(session, looked_at)
+    by_first_wave = _look_after_first_wave(session, looked_at, policy, counts, heard=heard, now=now)
+    if heard:
+        _tell_each(session, mailing, by_first_wave, counts, now)
+    held |= by_first_wave
+    # Where nothing else is left to do the mailing is held as a whole now, which tells the operator once.
+    if held and conclude(session, mailing.id, now=now) is None and by_first_wave and not heard:
+        _tell_of_silence(session, mailing, policy, now)
     return sorted(held)
 
 
@@ -98,12 +104,20 @@ def _counted(kind: FeedbackKind, bounce_class: BounceClass | None, count: int) -
     )
 
 
-def _look_after_first_wave(  # noqa: PLR0913, PLR0917 - which lanes, judged by what, and when
+def _is_heard(session: Session, lanes: Sequence[Lane]) -> bool:
+    """Tell whether an event of any request came since the first call of a mailing whose first wave is looked at."""
+    looked_at = [one.mailing_id for one in lanes if one.wave == Wave.first and one.wave_at]
+    since = first_call(session, looked_at[0]) if looked_at else None
+    return since is None or bool(heard_since(session, since))
+
+
+def _look_after_first_wave(  # noqa: PLR0913 - which lanes, judged by what, and when
     session: Session,
-    mailing: Mailing,
     lanes: Sequence[Lane],
     policy: Policy,
     counts: Mapping[str, Counts],
+    *,
+    heard: bool,
     now: datetime,
 ) -> dict[str, Excess]:
     """Let the rest of each lane follow whose first wave did well; hold and give the others."""
@@ -114,12 +128,11 @@ def _look_after_first_wave(  # noqa: PLR0913, PLR0917 - which lanes, judged by w
         if lane.wave_at is None:
             _begin_to_look(session, lane, now)
         elif now - lane.wave_at >= policy.look:
-            found = judge_first_wave(counts.get(lane.lane, Counts()), policy, _seen(lane))
+            found = judge_first_wave(counts.get(lane.lane, Counts()), policy, _seen(lane), heard=heard)
             if found is None:
-                open_wave(session, mailing.id, lane.lane)
-            elif hold_lane(session, mailing.id, lane.lane, found, now=now):
+                open_wave(session, lane.mailing_id, lane.lane)
+            elif hold_lane(session, lane.mailing_id, lane.lane, found, now=now):
                 held[lane.lane] = found
-    _tell_each(session, mailing, held, counts, now)
     return held
 
 
@@ -153,3 +166,16 @@ def _tell_each(
         }
         about = f"mailing {mailing.id}, {lane}"
         raise_alert(session, NewAlert(AlertKind.lane_held, about, mailing.publication_id, mailing.live, facts), now=now)
+
+
+def _tell_of_silence(session: Session, mailing: Mailing, policy: Policy, now: datetime) -> None:
+    """Tell once of all lanes: their numbers would only say that nothing came back."""
+    reason = (
+        f"no feedback came within {policy.look_minutes} minutes after the first wave, so nobody knows how it did: "
+        f"`newsletter doctor` looks whether SendGrid's event webhook arrives here; what waits goes on with `newsletter "
+        f"mailing release {mailing.id}`"
+    )
+    facts = {"mailing": str(mailing.id), "issue": str(mailing.issue_id), "reason": reason}
+    facts["line"] = standing_of(session, mailing).line()
+    about = f"mailing {mailing.id}, first wave"
+    raise_alert(session, NewAlert(AlertKind.mailing_held, about, mailing.publication_id, mailing.live, facts), now=now)

@@ -79,6 +79,7 @@ class CallEnd:
         wait_seconds: How long the provider asked to wait, where it did.
         refused: The recipients it named, where it refused some.
         detail: What came back, shortened, for people; it never holds an address of ours.
+        made: False where the call was not made for a cause of our own, which says nothing about the provider.
     """
 
     ending: Ending
@@ -87,6 +88,7 @@ class CallEnd:
     wait_seconds: float | None = None
     refused: tuple[RefusedRecipient, ...] = ()
     detail: str = ""
+    made: bool = True
 
 
 class Provider(Protocol):

@@ -46,7 +46,15 @@ from subscribers.shapes import shapes
 CHUNK = 10_000
 #: What would make a rehearsal wait; ``pace`` tells what it comes to.
 _PACE = frozenset(
-    {"undo_minutes", "requests_in_flight", "recipients_per_second", "provider_per_second", "first_wave", "warm_up"}
+    {
+        "undo_minutes",
+        "requests_in_flight",
+        "provider_requests_in_flight",
+        "recipients_per_second",
+        "provider_per_second",
+        "first_wave",
+        "warm_up",
+    }
 )
 
 

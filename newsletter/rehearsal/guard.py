@@ -21,4 +21,4 @@ class InventedOnly:
         """Submit a request to nobody real."""
         if all(is_invented(one.address) for one in message.recipients):
             return self.provider.submit(message)
-        return CallEnd(Ending.unauthorised, detail="a recipient was not invented: nothing was submitted")
+        return CallEnd(Ending.unauthorised, detail="a recipient was not invented: nothing was submitted", made=False)

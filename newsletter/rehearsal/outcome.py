@@ -209,7 +209,7 @@ class Outcome:
             "plans": list(map(asdict, self.ledger.plans)),
             "lanes": list(map(asdict, self.ledger.lanes)),
             "findings": list(map(asdict, self.findings)),
-            "by_policy": asdict(self.pace),
+            "by_policy": {"computed": True, **asdict(self.pace)},
             "begins": self.begins.isoformat(),
             "finishes": self.finishes.isoformat(),
         }

@@ -19,6 +19,12 @@ class Measured:
     seconds: float
     threads: int
 
+    def seconds_alone(self, lane: str) -> float:
+        """Tell how long a lane's requests would take one after the other."""
+        recipients = sum(self.lanes.values())
+        share = self.lanes.get(lane, 0) / recipients if recipients else 0.0
+        return self.seconds * self.threads * share
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -56,6 +62,10 @@ def _terms(policy: Policy, measured: Measured, recipients: int) -> list[tuple[st
     terms = [("", measured.seconds)]
     if 0 < policy.requests_in_flight < measured.threads:
         terms.append(("requests_in_flight", measured.seconds * measured.threads / policy.requests_in_flight))
+    terms += [
+        (f"provider_requests_in_flight {lane}", measured.seconds_alone(lane) / most)
+        for lane, most in policy.provider_requests_in_flight.items()
+    ]
     if policy.recipients_per_second:
         terms.append(("recipients_per_second", recipients / policy.recipients_per_second))
     terms += [

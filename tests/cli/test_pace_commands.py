@@ -87,6 +87,26 @@ def test_what_became_old_needs_more_than_yes(newsletter, world):
     assert newsletter("mailing", "resume", "1", "--yes", "--even-though-old").returncode == 0
 
 
+def test_requests_to_a_mailbox_provider_are_limited_and_shown(newsletter, world):
+    assert newsletter("mailing", "policy", "provider_requests_in_flight=qq:1,netease:2").returncode == 0
+    told = json.loads(newsletter("mailing", "policy", "--json").stdout)
+    assert told["provider_requests_in_flight"] == {"qq": 1, "netease": 2}
+    assert "qq:1,netease:2" in newsletter("mailing", "policy").stdout
+    assert newsletter("mailing", "policy", "provider_requests_in_flight=qq:0").returncode == 1
+    assert newsletter("mailing", "policy", "provider_requests_in_flight=qq:").returncode == 1
+
+
+def test_what_is_let_go_says_so_where_it_is_held_for_something_else(newsletter, world):
+    mailing_id = world.running()
+    hold(world, mailing_id, "qq")
+    with world.database.writing() as session:
+        move(session, mailing_id, MailingState.halted, now=world.clock(), reason="the key is wrong")
+    said = newsletter("mailing", "release", "1", "--yes").stdout
+    assert "nothing holds these 10 recipients any more; mailing 1 is halted: the key is wrong." in " ".join(
+        said.split()
+    )
+
+
 def test_who_waits_for_the_warm_up_is_counted(newsletter, world):
     assert newsletter("mailing", "policy", "warm_up=5").returncode == 1
     assert newsletter("mailing", "policy", "warm_up=5,10", "warm_up_from=2026-11-23").returncode == 0

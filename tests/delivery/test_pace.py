@@ -1,5 +1,6 @@
 """The pace of a mailing in the store: rates, calls in flight, the circuit, waves, warm-up, and what is too old."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from threading import Thread
 
@@ -9,17 +10,24 @@ from sqlmodel import col, select
 
 from newsletter.alerts import Alert, AlertKind
 from newsletter.delivery.claims import claim_next
+from newsletter.delivery.correction_mail import CorrectionOrder, mail_correction
+from newsletter.delivery.corrections import correct
 from newsletter.delivery.dispatch import dispatch_batch, dispatch_next
+from newsletter.delivery.doubt_models import Decision
 from newsletter.delivery.lanes import hold_lane, lanes_of, open_wave
 from newsletter.delivery.lifecycle import BatchState, Difference, MailingState
-from newsletter.delivery.mailings import conclude, move, resume
-from newsletter.delivery.models import Batch, Delivery, Lane
+from newsletter.delivery.mailings import conclude, find_mailing, move, resume
+from newsletter.delivery.models import Batch, Delivery, Lane, Mailing
 from newsletter.delivery.pacing import OPENS_AFTER, Excess, Wave
 from newsletter.delivery.policies import set_policy
 from newsletter.delivery.releasing import release
+from newsletter.delivery.scheduling import Order, schedule
+from newsletter.delivery.settlement import settle
 from newsletter.errors import Refused
+from newsletter.journal.segments import Journal
 from newsletter.providers.base import CallEnd, Ending
 from subscribers.actors import COMMAND_LINE
+from subscribers.filters import parse_filter
 from tests.world import ISSUE, addresses, make_world
 
 
@@ -48,6 +56,11 @@ def claimed_at_once(world, workers):
     for one in threads:
         one.join()
     return [one for one in claims if one]
+
+
+def lanes_of_claims(world, claims):
+    with world.database.reading() as session:
+        return sorted(session.get_one(Batch, one.batch_id).lane for one in claims if one)
 
 
 def hold(world, mailing_id, lane):
@@ -99,6 +112,31 @@ def test_no_more_calls_are_under_way_than_the_policy_says(world):
     assert claim(world) is None
     dispatch_batch(world.desk, first)
     assert claim(world)
+
+
+def test_no_more_calls_to_a_provider_are_under_way_than_the_policy_says(world):
+    """In all mailings of the publication together: the provider sees one sender."""
+    world.readers(at("qq.com", 30) + at("gmail.com", 20))
+    says(world, provider_requests_in_flight={"qq": 1})
+    world.having(batch_size=10).running()
+    world.schedule(world.issue(ISSUE.replace("第一期", "第二期")))
+    world.having(batch_size=10).begin()
+    claims = [claim(world) for _ in range(6)]
+    assert lanes_of_claims(world, claims) == ["gmail"] * 4 + ["qq"]
+    assert claim(world) is None
+    for one in claims:
+        if one:
+            dispatch_batch(world.desk, one)
+    world.dispatch()
+    assert world.mailing(1).state is MailingState.finished
+    assert world.mailing(2).state is MailingState.finished
+
+
+def test_many_workers_together_keep_within_the_calls_in_flight_to_a_provider(world):
+    world.readers(at("qq.com", 40) + at("gmail.com", 2))
+    says(world, provider_requests_in_flight={"qq": 2})
+    world.having(batch_size=2).running()
+    assert lanes_of_claims(world, claimed_at_once(world, 8)).count("qq") == 2
 
 
 def test_many_workers_together_keep_within_the_calls_in_flight(world):
@@ -156,6 +194,40 @@ def test_outcomes_that_nobody_knows_end_after_five(world):
         world.provider.ends_next(CallEnd(Ending.ambiguous))
     world.dispatch()
     assert world.states(mailing_id) == {BatchState.unknown: 5, BatchState.ready: 5}
+
+
+def test_a_journal_that_cannot_be_written_is_not_taken_for_sendgrid_being_away(world, tmp_path):
+    world.readers(addresses(100))
+    mailing_id = world.having(batch_size=10).running()
+    (tmp_path / "journal").write_text("in the way")
+    desk = replace(world.desk, journal=Journal(tmp_path / "journal", world.hasher))
+    for _ in range(3):
+        while dispatch_next(desk):
+            pass
+        world.clock.forward(10)
+    mailing = world.mailing(mailing_id)
+    assert (mailing.state, mailing.failures, mailing.retry_at) == (MailingState.running, 0, None)
+    with world.database.reading() as session:
+        (alert,) = session.exec(select(Alert)).all()
+    assert alert.about == f"mailing {mailing_id}, calls not made"
+    assert alert.facts["reason"].startswith("this machine could not make its calls: the journal cannot be written: ")
+    (tmp_path / "journal").unlink()
+    while dispatch_next(desk):
+        pass
+    assert world.reached() == addresses(100)
+
+
+def test_a_call_that_could_not_be_made_once_is_tried_again_and_nobody_is_alarmed(world):
+    world.readers(addresses(3))
+    mailing_id = world.running()
+    world.provider.ends_next(CallEnd(Ending.never_left, detail="the machine was paused", made=False))
+    assert world.dispatch() == 1
+    with world.database.reading() as session:
+        assert session.exec(select(Batch.state_reason)).one() == "the call was not made: the machine was paused"
+    assert alerts(world) == []
+    world.clock.forward(3)
+    world.dispatch()
+    assert world.mailing(mailing_id).state is MailingState.finished
 
 
 def test_content_that_became_old_asks_before_it_goes_on(world):
@@ -233,6 +305,52 @@ def test_what_is_released_goes_on_and_who_did_it_is_kept(world):
         assert {one.released_by for one in lanes_of(session, mailing_id)} == {str(COMMAND_LINE)}
 
 
+def test_what_is_released_goes_on_also_where_an_outcome_is_unknown(world):
+    world.readers(addresses(3) + at("qq.com", 3))
+    mailing_id = world.running()
+    hold(world, mailing_id, "qq")
+    world.provider.loses_next()
+    world.dispatch()
+    assert world.mailing(mailing_id).state_reason.startswith("outcome unknown for 3 of 6")
+    with world.database.writing() as session:
+        release(session, mailing_id, by=COMMAND_LINE, now=world.clock())
+    assert world.mailing(mailing_id).state is MailingState.running
+    assert world.dispatch() == 1
+    assert sum(one.endswith("qq.com") for one in world.reached()) == 3
+    mailing = world.mailing(mailing_id)
+    assert mailing.state is MailingState.held
+    assert mailing.state_reason.startswith("outcome unknown for 3 of 6")
+
+
+@pytest.mark.parametrize("settles_first", [True, False])
+def test_a_mailing_goes_on_once_both_its_doubt_and_its_lane_are_decided(world, settles_first):
+    world.readers(addresses(3) + at("qq.com", 3))
+    mailing_id = world.running()
+    hold(world, mailing_id, "qq")
+    world.provider.loses_next()
+    world.dispatch()
+    with world.database.writing() as session:
+        if settles_first:
+            settle(session, mailing_id, Decision.accepted, by=COMMAND_LINE, now=world.clock())
+            assert find_mailing(session, mailing_id).state_reason.startswith("held: qq: too many; 3 recipients wait")
+        release(session, mailing_id, by=COMMAND_LINE, now=world.clock())
+        if not settles_first:
+            settle(session, mailing_id, Decision.accepted, by=COMMAND_LINE, now=world.clock())
+    assert world.dispatch() == 1
+    assert world.mailing(mailing_id).state is MailingState.finished
+
+
+def test_what_is_held_for_something_else_is_not_let_go_with_its_lanes(world):
+    world.readers(at("qq.com", 3))
+    mailing_id = world.running()
+    with world.database.writing() as session:
+        assert hold_lane(session, mailing_id, "qq", Excess(2.0, "too many"), now=world.clock())
+        move(session, mailing_id, MailingState.held, now=world.clock(), reason="SendGrid has been away")
+        release(session, mailing_id, by=COMMAND_LINE, now=world.clock())
+    assert world.mailing(mailing_id).state is MailingState.held
+    assert world.dispatch() == 0
+
+
 def warming(world, *sizes):
     says(world, warm_up=sizes, warm_up_from=str(date(2026, 11, 23)))
 
@@ -265,6 +383,78 @@ def test_what_a_cohort_leaves_over_is_superseded_when_the_next_mailing_begins(wo
     world.dispatch()
     assert world.account(second).standing.accepted == 6
     assert AlertKind.superseded in alerts(world)
+
+
+@pytest.mark.parametrize(("later", "left_out"), [("plan=pro", 0), ("", 6)])
+def test_only_a_mailing_that_is_meant_for_them_takes_the_place_of_who_was_left_over(world, later, left_out):
+    world.readers(addresses(9))
+    world.readers(addresses(1, start=60), plan="pro")
+    warming(world, 4, 100)
+    first = world.running()
+    world.dispatch()
+    world.clock.forward(7 * 86400)
+    second = world.schedule(world.issue(ISSUE.replace("第一期", "第二期")), audience=parse_filter(later))
+    assert world.begin() == [second]
+    standing = world.account(first).standing
+    assert (standing.skipped, standing.pending) == (left_out, 6 - left_out)
+
+
+def test_a_mailing_to_the_same_audience_takes_the_place_of_who_was_left_over(world):
+    world.readers(addresses(10))
+    warming(world, 4, 100)
+    audience = parse_filter("plan=free")
+    first = world.schedule(world.issue(), audience=audience)
+    world.begin()
+    world.dispatch()
+    world.schedule(world.issue(ISSUE.replace("第一期", "第二期")), audience=audience)
+    world.begin()
+    assert world.account(first).standing.skipped == 6
+
+
+def test_a_correction_of_an_older_issue_takes_nobodys_place(world):
+    world.readers(addresses(10))
+    old = world.issue(ISSUE.replace("第一期", "第零期"))
+    world.schedule(old)
+    world.begin()
+    world.dispatch()
+    warming(world, 4)
+    first = world.running()
+    world.dispatch()
+    world.issue(ISSUE.replace("第一期", "第零期").replace("平稳", "很平稳"), revises=old)
+    with world.database.writing() as session:
+        made = correct(session, old, "一处更正", world.workshop, live=False, by=COMMAND_LINE, now=world.clock())
+        mail_correction(session, CorrectionOrder(made, ""), by=COMMAND_LINE, now=world.clock())
+    assert len(world.begin()) == 1
+    assert world.account(first).standing.pending == 6
+
+
+def test_a_mailing_that_cannot_be_rendered_takes_nobodys_place(world):
+    world.readers(addresses(10))
+    warming(world, 4)
+    first = world.running()
+    world.dispatch()
+    second = world.schedule(world.issue(ISSUE.replace("第一期", "第二期")))
+    with world.database.writing() as session:
+        session.execute(update(Mailing).where(col(Mailing.id) == second).values(audience="plan=gone"))
+    world.begin()
+    assert world.mailing(second).state is MailingState.halted
+    assert world.account(first).standing.pending == 6
+
+
+def test_who_was_left_over_is_superseded_by_what_begins_later_whenever_it_was_scheduled(world):
+    world.readers(addresses(10))
+    warming(world, 4, 100)
+    then = world.clock() + timedelta(days=7)
+    order = Order(world.issue(ISSUE.replace("第一期", "第二期")), then)
+    with world.database.writing() as session:
+        second = schedule(session, order, world.workshop, by=COMMAND_LINE, now=world.clock()).id
+    first = world.running()
+    world.dispatch()
+    world.clock.now = then
+    assert world.begin() == [second]
+    assert first > second
+    assert world.mailing(first).state is MailingState.finished
+    assert world.account(first).standing.skipped == 6
 
 
 def test_a_warm_up_and_a_first_wave_go_together(world):

@@ -82,6 +82,7 @@ def test_calls_that_were_under_way_when_it_opened_do_not_make_the_wait_longer():
     ("end", "away"),
     [
         (CallEnd(Ending.never_left), True),
+        (CallEnd(Ending.never_left, made=False), False),
         (CallEnd(Ending.ambiguous), True),
         (CallEnd(Ending.ambiguous, 500), True),
         (CallEnd(Ending.throttled, 503), True),
@@ -94,6 +95,14 @@ def test_calls_that_were_under_way_when_it_opened_do_not_make_the_wait_longer():
 )
 def test_who_answers_for_certain_is_there(end, away):
     assert finds_away(end) is away
+
+
+@pytest.mark.parametrize("failures", [0, 1, OPENS_AFTER])
+def test_a_call_that_was_not_made_leaves_the_circuit_as_it_is(failures):
+    circuit = Circuit()
+    for _ in range(failures):
+        circuit = circuit.after(AWAY, now=NOW)
+    assert circuit.after(CallEnd(Ending.never_left, made=False), now=NOW + timedelta(hours=1)) == circuit
 
 
 def test_six_hours_away_are_a_few_dozen_probes():
@@ -128,10 +137,17 @@ def test_one_bad_provider_is_held_alone():
 
 
 def test_a_first_wave_of_which_nothing_was_accepted_is_for_a_person_to_look_at():
-    found = judge_first_wave(Counts(), LIMITS, 0.0)
+    found = judge_first_wave(Counts(), LIMITS, 0.0, heard=True)
     assert found
-    assert judge_first_wave(Counts(), LIMITS, found.times) is None
-    assert judge_first_wave(Counts(100), LIMITS, 0.0) is None
+    assert judge_first_wave(Counts(), LIMITS, found.times, heard=True) is None
+    assert judge_first_wave(Counts(100), LIMITS, 0.0, heard=True) is None
+
+
+def test_a_first_wave_of_which_nothing_was_heard_is_for_a_person_to_look_at():
+    found = judge_first_wave(Counts(100), LIMITS, 0.0, heard=False)
+    assert found
+    assert "no feedback came" in found.words
+    assert judge_first_wave(Counts(100), LIMITS, found.times, heard=False) is None
 
 
 def test_where_the_whole_mailing_passes_a_limit_every_lane_is_held():

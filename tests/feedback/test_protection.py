@@ -7,6 +7,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from newsletter.alerts import Alert, AlertKind
+from newsletter.delivery.hearing import hear
 from newsletter.delivery.lanes import lanes_of
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Batch
@@ -45,6 +46,7 @@ def look(feedback):
 
 
 def say_of(feedback, mailing_id, domain, count, event, **said):
+    feedback.world.clock.forward(1)
     theirs = sorted(address for address in feedback.of(mailing_id) if address in accepted(feedback))
     those = [one for one in theirs if one.endswith(domain)][:count]
     whose = feedback.of(mailing_id)
@@ -129,15 +131,60 @@ def test_before_enough_was_accepted_nothing_is_judged(feedback, begun):
 
 
 def test_a_first_wave_that_did_well_is_followed_by_the_rest_after_the_look(feedback, begun):
-    begun(*at("qq.com", 40), first_wave=10, look_minutes=30, hold_after=500)
+    mailing_id = begun(*at("qq.com", 40), first_wave=10, look_minutes=30, hold_after=500)
     feedback.world.dispatch()
     assert len(accepted(feedback)) == 10
     look(feedback)
+    say_of(feedback, mailing_id, "qq.com", 10, "delivered")
     feedback.world.clock.forward(29 * 60)
     look(feedback)
     assert feedback.world.dispatch() == 0
     feedback.world.clock.forward(61)
     look(feedback)
+    feedback.world.dispatch()
+    assert feedback.world.reached() == at("qq.com", 40)
+
+
+def test_a_first_wave_of_which_nothing_is_heard_holds_everybody_and_is_told_once(feedback, begun):
+    """A webhook that does not arrive must not switch protection off."""
+    mailing_id = begun(*at("qq.com", 40), *at("gmail.com", 40), first_wave=10, hold_after=500)
+    feedback.world.dispatch()
+    look(feedback)
+    feedback.world.clock.forward(31 * 60)
+    assert look(feedback) == [(mailing_id, "gmail"), (mailing_id, "qq")]
+    assert look(feedback) == []
+    assert feedback.world.dispatch() == 0
+    assert feedback.world.mailing(mailing_id).state is MailingState.held
+    (facts,) = alerts(feedback, AlertKind.mailing_held)
+    assert "gmail, qq: first wave: no feedback came (`newsletter doctor`" in facts["reason"]
+    assert alerts(feedback, AlertKind.lane_held) == []
+    with feedback.world.database.writing() as session:
+        release(session, mailing_id, by=COMMAND_LINE, now=feedback.world.clock())
+    assert look(feedback) == []
+    feedback.world.dispatch()
+    assert len(accepted(feedback)) == 80
+
+
+def test_silence_is_told_also_while_others_are_still_mailed(feedback, begun):
+    terms = {"first_wave": 10, "hold_after": 500, "provider_per_second": {"gmail": 0.001}}
+    mailing_id = begun(*at("qq.com", 40), *at("gmail.com", 40), size=5, **terms)
+    feedback.world.dispatch()
+    look(feedback)
+    feedback.world.clock.forward(31 * 60)
+    assert look(feedback) == [(mailing_id, "qq")]
+    (facts,) = alerts(feedback, AlertKind.mailing_held)
+    assert facts["reason"].startswith("no feedback came within 30 minutes after the first wave")
+    assert alerts(feedback, AlertKind.lane_held) == []
+
+
+def test_events_of_another_mailing_say_that_feedback_arrives(feedback, begun):
+    begun(*at("qq.com", 40), first_wave=10, hold_after=500)
+    feedback.world.dispatch()
+    look(feedback)
+    feedback.world.clock.forward(31 * 60)
+    with feedback.world.database.writing() as session:
+        hear(session, 1, at=feedback.world.clock())
+    assert look(feedback) == []
     feedback.world.dispatch()
     assert feedback.world.reached() == at("qq.com", 40)
 

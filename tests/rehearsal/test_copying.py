@@ -5,6 +5,7 @@ from sqlalchemy import func, text
 from sqlmodel import col, select
 
 from newsletter.database import Database
+from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Batch, Delivery
 from newsletter.migrations import migrate
 from newsletter.providers.base import Ending, Message, Recipient
@@ -147,6 +148,16 @@ def test_an_audience_that_cannot_be_asked_for_is_refused_before_anything_is_writ
         copy(session, copied, piece, hasher=HASHER, on_chunk=int, now=world.clock())
     with copied.reading() as session:
         assert session.exec(select(func.count()).select_from(Plan)).one() == 0
+
+
+def test_a_rehearsal_that_the_guard_stops_says_so(world):
+    """SendGrid has refused nothing, and its key is not to blame."""
+    world.provider = InventedOnly(world.provider)
+    mailing_id = world.running()
+    world.dispatch()
+    mailing = world.mailing(mailing_id)
+    assert mailing.state is MailingState.halted
+    assert mailing.state_reason == "the call was not made: a recipient was not invented: nothing was submitted"
 
 
 @pytest.mark.parametrize("real", ["geheim.1@qq.com", "r1@qq.com"])

@@ -34,6 +34,10 @@ GOOD = Outcome(
 )
 
 
+def test_what_was_computed_and_not_rehearsed_is_told_as_such():
+    assert GOOD.told()["by_policy"]["computed"] is True
+
+
 def seen(**times: int) -> Traffic:
     return Traffic(1, 5000, 5000, {int(name[1:]): count for name, count in times.items()})
 

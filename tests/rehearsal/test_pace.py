@@ -22,6 +22,8 @@ MEASURED = Measured({"qq": 6000, "gmail": 3000, "other": 1000}, seconds=20.0, th
         ({"provider_per_second": {"apple": 1}}, 20, ""),
         ({"requests_in_flight": 1}, 80, "requests_in_flight"),
         ({"requests_in_flight": 64}, 20, ""),
+        ({"provider_requests_in_flight": {"qq": 1}}, 48, "provider_requests_in_flight qq"),
+        ({"provider_requests_in_flight": {"qq": 3, "apple": 1}}, 20, ""),
         ({"first_wave": 500, "look_minutes": 30}, 1820, ""),
         ({"first_wave": 6000}, 20, ""),
     ],

@@ -316,7 +316,7 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
         partial(_pull_lists, service, api),
         service.settings.heartbeat_url.get_secret_value(),
         partial(look_up, api),
-        Vigil(service.database, service.room, service.live, service.clock).look,
+        Vigil(service.database, service.room, service.live, service.machine, service.clock).look,
     )
     teller = Dispatchers(partial(tell_next, service.alert_desk(provider)), 1, "alerts")
     workers = (dispatchers, senders, listener, teller)

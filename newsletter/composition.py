@@ -300,16 +300,21 @@ def _secrets(settings: Settings, said: SecretStr, name: str) -> tuple[bytes, ...
 #: /etc/machine-id is hashed with a key of the application before it is kept anywhere (man 5 machine-id).
 _OF_MACHINES = b"newsletter: the machine that a store lives on"
 _MACHINE_ID = Path("/etc/machine-id")
+#: What stands in an image that no machine has started from yet (man 5 machine-id).
+_NO_ID = "uninitialized"
 
 
-def machine_of(settings: Settings) -> str:
-    """Name this machine by a keyed hash: of the setting, of the system's id, else of one made in the data folder."""
-    said = settings.machine_id or (_MACHINE_ID.read_text().strip() if _MACHINE_ID.is_file() else "")
-    words = said.encode() or b"".join(_secrets(settings, SecretStr(""), "machine"))
-    return hmac.digest(_OF_MACHINES, words, "sha256").hex()[:32]
+def machine_of(settings: Settings, system_id: Path = _MACHINE_ID) -> str:
+    """Name this machine by a keyed hash: of the setting, of the system's id, else of its name in the network.
+
+    Nothing that lies in the data folder names it, since that is copied with the store.
+    """
+    found = system_id.read_text().strip() if system_id.is_file() else ""
+    words = settings.machine_id or (found if found != _NO_ID else "") or f"host {socket.gethostname()}"
+    return hmac.digest(_OF_MACHINES, words.encode(), "sha256").hex()[:32]
 
 
-_SETTING_OF = {"pepper": "ADDRESS_PEPPER", "link-key": "LINK_KEY", "machine": "MACHINE_ID"}
+_SETTING_OF = {"pepper": "ADDRESS_PEPPER", "link-key": "LINK_KEY"}
 
 
 def configure_logging(*, verbose: bool = False) -> None:

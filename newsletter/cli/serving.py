@@ -57,10 +57,13 @@ def init(
     say_not_live(service)
     database = open_database(service.settings)
     revision = migrate(database)
-    _adopt_peppers(database, service)
     with database.writing() as session:
+        # Before anything is noted: with a wrong key on its list the store would refuse the right one alone.
         if forget_link_keys:
             keep_link_keys(session, service.signer.key_ids)
+        require_same_link_keys(session, service.signer.key_ids, now=service.clock())
+    _adopt_peppers(database, service)
+    with database.writing() as session:
         note_link_keys(session, service.signer.key_ids, now=service.clock())
     say(f"The store {database.url.render_as_string(hide_password=True)} is at revision {revision}.")
 

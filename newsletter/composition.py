@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from newsletter.delivery.requests import Letterhead
 from newsletter.delivery.variants import Workshop
 from newsletter.errors import Misconfigured
 from newsletter.feedback.applying import PROVIDER, Scene
+from newsletter.hosts import lost_times
 from newsletter.journal.entries import Scribe
 from newsletter.journal.segments import Journal
 from newsletter.migrations import require_current
@@ -118,7 +119,13 @@ class Service:
     @cached_property
     def signer(self) -> LinkSigner:
         """What signs links that work for a time."""
-        return LinkSigner(_secrets(self.settings, self.settings.link_key, "link-key"))
+        return LinkSigner(_secrets(self.settings, self.settings.link_key, "link-key"), lambda: self.lost_times)
+
+    @cached_property
+    def lost_times(self) -> Sequence[tuple[datetime, datetime]]:
+        """The times that restores lost. Nothing is restored while anybody reads a link."""
+        with self.database.reading() as session:
+            return lost_times(session)
 
     @cached_property
     def event_keys(self) -> tuple[EllipticCurvePublicKey, ...]:

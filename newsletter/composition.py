@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from newsletter.delivery.requests import Letterhead
 from newsletter.delivery.variants import Workshop
 from newsletter.errors import Misconfigured
 from newsletter.feedback.applying import PROVIDER, Scene
+from newsletter.hosts import lost_times
 from newsletter.journal.entries import Scribe
 from newsletter.journal.segments import Journal
 from newsletter.migrations import require_current
@@ -118,7 +119,13 @@ class Service:
     @cached_property
     def signer(self) -> LinkSigner:
         """What signs links that work for a time."""
-        return LinkSigner(_secrets(self.settings, self.settings.link_key, "link-key"))
+        return LinkSigner(_secrets(self.settings, self.settings.link_key, "link-key"), lambda: self.lost_times)
+
+    @cached_property
+    def lost_times(self) -> Sequence[tuple[datetime, datetime]]:
+        """The times that restores lost. Nothing is restored while anybody reads a link."""
+        with self.database.reading() as session:
+            return lost_times(session)
 
     @cached_property
     def event_keys(self) -> tuple[EllipticCurvePublicKey, ...]:
@@ -300,16 +307,21 @@ def _secrets(settings: Settings, said: SecretStr, name: str) -> tuple[bytes, ...
 #: /etc/machine-id is hashed with a key of the application before it is kept anywhere (man 5 machine-id).
 _OF_MACHINES = b"newsletter: the machine that a store lives on"
 _MACHINE_ID = Path("/etc/machine-id")
+#: What stands in an image that no machine has started from yet (man 5 machine-id).
+_NO_ID = "uninitialized"
 
 
-def machine_of(settings: Settings) -> str:
-    """Name this machine by a keyed hash: of the setting, of the system's id, else of one made in the data folder."""
-    said = settings.machine_id or (_MACHINE_ID.read_text().strip() if _MACHINE_ID.is_file() else "")
-    words = said.encode() or b"".join(_secrets(settings, SecretStr(""), "machine"))
-    return hmac.digest(_OF_MACHINES, words, "sha256").hex()[:32]
+def machine_of(settings: Settings, system_id: Path = _MACHINE_ID) -> str:
+    """Name this machine by a keyed hash: of the setting, of the system's id, else of its name in the network.
+
+    Nothing that lies in the data folder names it, since that is copied with the store.
+    """
+    found = system_id.read_text().strip() if system_id.is_file() else ""
+    words = settings.machine_id or (found if found != _NO_ID else "") or f"host {socket.gethostname()}"
+    return hmac.digest(_OF_MACHINES, words.encode(), "sha256").hex()[:32]
 
 
-_SETTING_OF = {"pepper": "ADDRESS_PEPPER", "link-key": "LINK_KEY", "machine": "MACHINE_ID"}
+_SETTING_OF = {"pepper": "ADDRESS_PEPPER", "link-key": "LINK_KEY"}
 
 
 def configure_logging(*, verbose: bool = False) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Column, String, Text, update
+from sqlalchemy import Column, ColumnElement, String, Text, update
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from newsletter.alerts import AlertKind, NewAlert, raise_alert
@@ -48,9 +48,24 @@ class StoreHold(SQLModel, table=True):
     id: int = Field(default=None, primary_key=True)
     kind: HoldKind = Field(sa_column=Column(words_column(HoldKind, "ck_store_hold_kind"), nullable=False))
     reason: str = Field(sa_column=Column(Text, nullable=False))
+    #: The machine whose clock it is about, by the same hash: each has a hold of its own.
+    machine: str = Field(default="", sa_column=Column(String(32), nullable=False, server_default=""))
     held_at: datetime
     released_at: datetime | None = None
     released_by: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
+
+
+class LostTime(SQLModel, table=True):
+    """A time of which this store knows nothing: from the backup that it was restored from to the restore itself.
+
+    Numbers that were given in it are given again, to others.
+    """
+
+    __tablename__ = "lost_time"
+
+    id: int = Field(default=None, primary_key=True)
+    began_at: datetime
+    ended_at: datetime
 
 
 @dataclass(frozen=True)
@@ -60,6 +75,7 @@ class OpenHold:
     kind: HoldKind
     reason: str
     held_at: datetime
+    machine: str = ""
 
 
 _HOST = 1
@@ -68,7 +84,7 @@ _HOST = 1
 def open_holds(session: Session) -> Sequence[OpenHold]:
     """List what keeps the store from mailing, the oldest first; nothing where it may mail."""
     found = select(StoreHold).where(col(StoreHold.released_at).is_(None)).order_by(col(StoreHold.id))
-    return [OpenHold(HoldKind(one.kind), one.reason, one.held_at) for one in session.exec(found)]
+    return [OpenHold(HoldKind(one.kind), one.reason, one.held_at, one.machine) for one in session.exec(found)]
 
 
 def store_may_mail(session: Session) -> bool:
@@ -76,11 +92,16 @@ def store_may_mail(session: Session) -> bool:
     return session.exec(select(StoreHold.id).where(col(StoreHold.released_at).is_(None)).limit(1)).first() is None
 
 
-def hold_store(session: Session, kind: HoldKind, reason: str, *, live: bool, now: datetime) -> bool:
-    """Keep the store from mailing, and have operators told; tell whether it was not held for this already."""
-    if any(one.kind is kind for one in open_holds(session)):
+def hold_store(  # noqa: PLR0913 - what and why, for which machine, and the shape of every use case
+    session: Session, kind: HoldKind, reason: str, *, live: bool, now: datetime, machine: str = ""
+) -> bool:
+    """Keep the store from mailing, and have operators told; tell whether it was not held for this already.
+
+    With a machine it is held for that one; two of them hold it twice.
+    """
+    if any((one.kind, one.machine) == (kind, machine) for one in open_holds(session)):
         return False
-    session.add(StoreHold(kind=kind, reason=reason, held_at=now))
+    session.add(StoreHold(kind=kind, reason=reason, machine=machine, held_at=now))
     session.flush()
     tell_of_store(session, kind, reason, live=live, now=now)
     return True
@@ -93,16 +114,33 @@ def tell_of_store(session: Session, about: str, reason: str, *, live: bool, now:
         raise_alert(session, alert, now=now)
 
 
-def release_store(
-    session: Session, machine: str, *, by: Actor, now: datetime, only: HoldKind | None = None
-) -> Sequence[OpenHold]:
-    """Let the store mail again, from this machine; give what had held it. ``only`` releases one kind."""
-    released = [one for one in open_holds(session) if only in {None, one.kind}]
-    mine = col(StoreHold.released_at).is_(None) & col(StoreHold.kind).in_([one.kind for one in released])
-    session.execute(update(StoreHold).where(mine).values(released_at=now, released_by=str(by)))
-    if only is None:
-        _settle(session, machine, now)
+def release_store(session: Session, machine: str, *, by: Actor, now: datetime) -> Sequence[OpenHold]:
+    """Let the store mail again, from this machine; give what had held it."""
+    released = open_holds(session)
+    _end_holds(session, col(StoreHold.released_at).is_(None), by, now)
+    _settle(session, machine, now)
     return released
+
+
+def believe_clock(session: Session, machine: str, *, by: Actor, now: datetime) -> None:
+    """End the hold for a machine's clock, which is right again; what else holds the store goes on to."""
+    mine = (col(StoreHold.kind) == HoldKind.clock) & (col(StoreHold.machine) == machine)
+    _end_holds(session, col(StoreHold.released_at).is_(None) & mine, by, now)
+
+
+def _end_holds(session: Session, which: ColumnElement[bool], by: Actor, now: datetime) -> None:
+    session.execute(update(StoreHold).where(which).values(released_at=now, released_by=str(by)))
+
+
+def lose_time(session: Session, began_at: datetime, ended_at: datetime) -> None:
+    """Note that a restore lost what happened between the two."""
+    session.add(LostTime(began_at=began_at, ended_at=ended_at))
+    session.flush()
+
+
+def lost_times(session: Session) -> Sequence[tuple[datetime, datetime]]:
+    """List the times that restores lost, each by its beginning and end, the oldest restore first."""
+    return [(one.began_at, one.ended_at) for one in session.exec(select(LostTime).order_by(col(LostTime.id)))]
 
 
 def arrive(session: Session, machine: str, *, live: bool, now: datetime) -> bool:

@@ -11,7 +11,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import JSON, Column, ColumnElement, Enum, ForeignKey, Index, Integer, String, Text, delete, func, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    delete,
+    func,
+    true,
+    update,
+)
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from subscribers.bulk import rows_changed
@@ -212,9 +226,17 @@ def cancel(session: Session, subscription_ids: Sequence[int], *, reason: str, no
 
     A goodbye is ordered after this, else it is dropped, too.
     """
-    theirs = col(Notice.subscription_id).in_(subscription_ids)
+    return _drop(session, col(Notice.subscription_id).in_(subscription_ids), reason, now)
+
+
+def drop_waiting(session: Session, *, reason: str, now: datetime) -> int:
+    """Drop every notice that waits; tell how many."""
+    return _drop(session, true(), reason, now)
+
+
+def _drop(session: Session, which: ColumnElement[bool], reason: str, now: datetime) -> int:
     gone = {"state": NoticeState.dropped, "reason": reason, "lease_until": None, "ended_at": now}
-    return rows_changed(session.execute(update(Notice).where(theirs, _in(NoticeState.waiting)).values(**gone)))
+    return rows_changed(session.execute(update(Notice).where(which, _in(NoticeState.waiting)).values(**gone)))
 
 
 def ordered_since(session: Session, kind: NoticeKind, subscription_id: int, *, since: datetime) -> bool:

@@ -41,12 +41,15 @@ class Room:
     def lack(self) -> str:
         """Say where room is lacking; empty where there is enough."""
         for folder in self.folders:
-            there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
-            found = self.usage(there)
-            reserve = max(found.total * self.percent / 100, self.megabytes * 1e6)
-            if found.free < reserve:
-                return (
-                    f"only {found.free / 1e6:,.0f} MB are free on the disk of {there}, and {reserve / 1e6:,.0f} MB "
-                    "must be: make room, and mailing goes on by itself"
-                )
+            if lack := self.lack_for(folder, 0):
+                return f"{lack}: make room, and mailing goes on by itself"
         return ""
+
+    def lack_for(self, folder: Path, size: float) -> str:
+        """Say what is lacking for so many bytes in a folder above the reserve; empty where there is enough."""
+        there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+        found = self.usage(there)
+        needed = size + max(found.total * self.percent / 100, self.megabytes * 1e6)
+        if found.free >= needed:
+            return ""
+        return f"only {found.free / 1e6:,.0f} MB are free on the disk of {there}, and {needed / 1e6:,.0f} MB must be"

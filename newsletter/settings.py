@@ -38,7 +38,7 @@ class Settings(BaseSettings):
         description="Folder of the journal of departures and calls, best on another disk; empty: in the data folder.",
     )
     machine_id: str = Field(
-        "", description="What names this machine, for containers; empty: /etc/machine-id, else a file of our own."
+        "", description="What names this machine, for containers; empty: /etc/machine-id, else the host name."
     )
     disk_reserve_percent: float = Field(
         5.0, ge=0, lt=100, description="Below this share of free disk nothing new is mailed until there is room."

@@ -6,6 +6,7 @@ stored random id instead (docs/decisions/0014). The ids in a token can be read b
 
 import hashlib
 import hmac
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -41,7 +42,7 @@ LIFETIMES = {
 
 
 class ForgedToken(Refused):
-    """The link is incomplete, or was not made here."""
+    """The link is incomplete, was not made here, or was made in a time that a restore lost: it names nobody."""
 
 
 class ExpiredToken(Refused):
@@ -62,12 +63,14 @@ class LinkSigner:
 
     Args:
         keys: Secrets of at least 16 bytes, the oldest first. A key that is left out ends every link it signed.
+        lost: Gives the times that restores lost, each from and to. The numbers of then are others' now.
 
     Raises:
         ValueError: There is no key, or one is too short to be a secret.
     """
 
     keys: tuple[bytes, ...]
+    lost: Callable[[], Iterable[tuple[datetime, datetime]]] = tuple
 
     def __post_init__(self) -> None:
         if not self.keys or any(len(key) < MIN_SECRET_BYTES for key in self.keys):
@@ -86,7 +89,8 @@ class LinkSigner:
         """Read the ids of a token.
 
         Raises:
-            ForgedToken: Any character of it is not as it was signed, or it was signed for something else.
+            ForgedToken: Any character of it is not as it was signed, it was signed for something else, or in a time
+                that was lost.
             ExpiredToken: It was signed here, longer ago than its purpose allows.
         """
         for key in self.keys:
@@ -96,6 +100,8 @@ class LinkSigner:
                 continue
             # Base64 has spellings of the same bytes: only the one that was written counts.
             if not hmac.compare_digest(_signer(key, purpose, signed_at).sign(value), token.encode()):
+                break
+            if any(began - _CLOCKS_APART <= signed_at <= ended for began, ended in self.lost()):
                 break
             ids = tuple(int(one) for one in value.split(b"-"))
             if not timedelta() <= now - signed_at + _CLOCKS_APART <= LIFETIMES[purpose] + _CLOCKS_APART:

@@ -6,12 +6,12 @@ everything goes to the address of before. Whether the new one is known here is s
 
 from datetime import datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from subscribers.actors import Actor
 from subscribers.addresses import Address, parse_address
-from subscribers.bulk import insert_all
+from subscribers.bulk import insert_missing
 from subscribers.consent import Evidence, Proof, record
 from subscribers.consent_models import ConsentEvent, ConsentEvidence, ConsentKind, OptIn, OptInKind
 from subscribers.hashing import AddressHasher, begin_with_pepper
@@ -120,13 +120,13 @@ def _changed(  # noqa: PLR0913 - the shape of every use case, with what proves t
     now: datetime,
 ) -> Confirmation:
     """Give a person an address, and keep the one of before from being imported as somebody else."""
+    events = {
+        one.id: record(session, one, proof, by=by, now=now) for one in _subscriptions(session, before.subscriber_id)
+    }
     _move(session, before.subscriber_id, address, hasher, now)
     left = SuppressionOrder(before.email, SuppressionReason.moved, origin="address changed")
     add(session, left, hasher=hasher, by=by, now=now)
     lift_own(session, before.publication_id, address.email, READER_CAN_LIFT, hasher=hasher, by=by, now=now)
-    events = {
-        one.id: record(session, one, proof, by=by, now=now) for one in _subscriptions(session, before.subscriber_id)
-    }
     return Confirmation(Answer.confirmed, find_subscription(session, before.id), events.get(before.id))
 
 
@@ -146,13 +146,13 @@ def _move(session: Session, subscriber_id: int, address: Address, hasher: Addres
         "domain": address.domain,
     }
     session.execute(update(Subscriber).where(col(Subscriber.id) == subscriber_id).values(**values))
-    session.execute(delete(AddressHash).where(col(AddressHash.subscriber_id) == subscriber_id))
-    hashes = hasher.hashes(address.key).items()
-    insert_all(
-        session,
-        AddressHash,
-        [{"subscriber_id": subscriber_id, "key_id": key_id, "hash": one} for key_id, one in hashes],
-    )
+    hashes = hasher.hashes(address.key)
+    # Changed in place: the database itself writes down from which hash to which, for the journal.
+    for key_id, one in hashes.items():
+        mine = (col(AddressHash.subscriber_id) == subscriber_id) & (col(AddressHash.key_id) == key_id)
+        session.execute(update(AddressHash).where(mine).values(hash=one))
+    rows = [{"subscriber_id": subscriber_id, "key_id": key_id, "hash": one} for key_id, one in hashes.items()]
+    insert_missing(session, AddressHash, rows)
 
 
 def _subscriptions(session: Session, subscriber_id: int) -> list[SubscriptionView]:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from newsletter.journal.entries import Scribe
+from newsletter.journal.segments import Journal
 from tests.crowd import SOURCE, Deed, Restless, Tally, dispatch_all, lay_readers, picked, utc_now, verdict
 from tests.flows.serving import stored_world
 from tests.world import World
@@ -28,7 +30,7 @@ def leaving() -> Iterator[tuple[str, float, str, float, str, float]]:
     """Give name, amount, unit and seconds, and the reference's name and seconds."""
     with tempfile.TemporaryDirectory() as folder:
         tally = Tally()
-        world = stored_world(Path(folder)).having(provider=tally, clock=utc_now)
+        world = _journalled(stored_world(Path(folder)), Path(folder)).having(provider=tally, clock=utc_now)
         lay_readers(world, READERS)
         readers = Restless(world.database, picked(RESTLESS, READERS), A_SECOND)
         alone = _alone(world, readers)
@@ -43,6 +45,13 @@ def leaving() -> Iterator[tuple[str, float, str, float, str, float]]:
         assert found.is_clean, found
         assert world.account(mailing_id).candidates == READERS
         world.database.close()
+
+
+def _journalled(world: World, folder: Path) -> World:
+    """Put a journal beside the store, as the service does: a reader's answer waits until the line is on the disk."""
+    journal = Journal(folder / "journal", world.hasher)
+    world.database.after_commit = Scribe(world.database, lambda: journal).catch_up
+    return world.having(journal=journal)
 
 
 def _alone(world: World, readers: Restless) -> list[float]:

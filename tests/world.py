@@ -20,6 +20,7 @@ from newsletter.delivery.requests import Letterhead
 from newsletter.delivery.scheduling import Order, schedule
 from newsletter.delivery.variants import Workshop
 from newsletter.issues.shelf import Placing, add_source
+from newsletter.journal.segments import Journal
 from newsletter.providers.base import Provider
 from newsletter.providers.memory import MemoryProvider
 from newsletter.publications import Publication, PublicationForm, add_publication
@@ -75,12 +76,15 @@ class World:
     allow_list: tuple[str, ...] = ()
     batch_size: int = 1000
     live: bool = False
+    #: Where each call is written down before it is made.
+    journal: Journal | None = None
 
     @property
     def desk(self) -> Desk:
         """A desk of a worker on this side of NOT LIVE."""
         letterhead = Letterhead("https://n.example.com", SIGNER, self.allow_list)
-        return Desk(self.database, self.provider, Claimant("test", self.live, 60.0), letterhead, self.clock)
+        claimant = Claimant("test", self.live, 60.0)
+        return Desk(self.database, self.provider, claimant, letterhead, self.clock, self.journal)
 
     @property
     def terms(self) -> FreezeTerms:

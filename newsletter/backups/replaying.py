@@ -2,10 +2,11 @@
 
 Who left stays out, who was erased is erased again, and whom a call may have reached counts as having the issue. Only
 what keeps mail back is replayed. Who came in since, gave a new address, paused or changed the plan, did so in rows that
-are lost: no line of the journal could bring an address back.
+are lost: no line of the journal could bring an address back. Who left or was erased under a new address is found by the
+one before.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,10 +15,11 @@ from sqlmodel import Session, col, select
 
 from newsletter.backups.manifest import Manifest
 from newsletter.database import Database
+from newsletter.delivery.doubts import is_open
 from newsletter.delivery.models import Attempt
 from newsletter.delivery.reach import read_back
 from newsletter.feedback.ingest import forget_addresses
-from newsletter.journal.segments import Journal
+from newsletter.journal.segments import Journal, Reading
 from newsletter.outbox import cancel
 from newsletter.publications import Publication
 from subscribers.actors import Actor, ActorKind
@@ -34,20 +36,65 @@ MARGIN = timedelta(hours=1)
 #: People dealt with in one transaction.
 CHUNK = 500
 BY_THE_JOURNAL = Actor(ActorKind.clock, "journal")
+#: Whoever has an address that its owner gave up: a person whom the backup does not know.
+_SOMEBODY_ELSE = "since then at "
 
 
 @dataclass
 class Story:
-    """What has happened since a backup, by the journal; of a person's comings and goings the last counts."""
+    """What has happened since a backup, by the journal; of a person's comings and goings the last counts.
 
-    #: Departures by publication and hash; false where the reader came back.
+    A person is told by the hash of the address that the backup knows, or may know.
+    """
+
+    #: Departures by publication and person; nothing where the reader came back.
     left: dict[tuple[int, str], dict[str, Any] | None] = field(default_factory=dict)
     #: Suppressions by publication, hash and reason; nothing where they were lifted.
     suppressed: dict[tuple[int | None, str, str], dict[str, Any] | None] = field(default_factory=dict)
     erased: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Who has an address now that is not the one in the backup; by its hash.
+    person_at: dict[str, str] = field(default_factory=dict)
+    #: Changes of address that were told: a line may stand twice.
+    moves: set[tuple[str, str, str]] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     unreadable: list[str] = field(default_factory=list)
     has_mark: bool = False
+
+    def tell(self, facts: Mapping[str, Any]) -> None:
+        """Take in what a line says."""
+        one = dict(facts)
+        match facts["what"]:
+            case "left":
+                self.left[facts["publication"], self._person(facts)] = one | {"person": self._person(facts)}
+            case "returned" | "confirmed":
+                self.left[facts["publication"], self._person(facts)] = None
+            case "moved":
+                self._move(facts["hash"], facts["hash_after"], facts["at"])
+            case "suppressed":
+                self.suppressed[facts["publication"], facts["hash"], facts["reason"]] = one
+                if facts["reason"] == SuppressionReason.erased:
+                    # Who came back later came as somebody new: what was to be forgotten stays forgotten.
+                    self.erased[self._person(facts)] = one | {"person": self._person(facts)}
+            case "lifted":
+                self.suppressed[facts["publication"], facts["hash"], facts["reason"]] = None
+            case "refused":
+                self.refused.add(facts["attempt"])
+
+    def with_those_before(self, hashes: Collection[str]) -> Sequence[str]:
+        """Give hashes with those that the backup has of the same people."""
+        before = {self.person_at.get(one, one) for one in hashes}
+        return sorted({*hashes, *(one for one in before if not one.startswith(_SOMEBODY_ELSE))})
+
+    def _person(self, facts: Mapping[str, Any]) -> str:
+        found = str(facts["hash"])
+        return self.person_at.get(found, found)
+
+    def _move(self, before: str, after: str, at: str) -> None:
+        if (before, after, at) in self.moves:
+            return
+        self.moves.add((before, after, at))
+        self.person_at[after] = self.person_at.get(before, before)
+        self.person_at[before] = _SOMEBODY_ELSE + before
 
 
 @dataclass(frozen=True)
@@ -75,9 +122,13 @@ class Replayed:
 
 def story_since(journal: Journal, manifest: Manifest) -> Story:
     """Read what has happened since a backup, except calls, of which there may be many."""
-    story = Story()
-    for facts in _since(journal, manifest, story):
-        _tell(story, facts)
+    has_mark, lines = _lines_since(journal, manifest)
+    story = Story(has_mark=has_mark)
+    for line in lines:
+        if line.facts is None:
+            story.unreadable.append(line.where)
+        else:
+            story.tell(line.facts)
     return story
 
 
@@ -87,39 +138,18 @@ def replay(database: Database, journal: Journal, manifest: Manifest, hasher: Add
     erased = sum(_in_chunks(database, list(story.erased.values()), hasher, _erase))
     suppressed = sum(_in_chunks(database, [one for one in story.suppressed.values() if one], hasher, _suppress))
     # Erasing has ended what the erased had, and keeps them out for good.
-    gone = [one for one in story.left.values() if one and one["hash"] not in story.erased]
+    gone = [one for one in story.left.values() if one and one["person"] not in story.erased]
     left = sum(_in_chunks(database, gone, hasher, _leave))
-    calls, reached = _reach(database, journal, manifest, story.refused)
+    calls, reached = _reach(database, journal, manifest, story)
     return Replayed(left, suppressed, erased, calls, reached, tuple(story.unreadable), story.has_mark)
 
 
-def _since(journal: Journal, manifest: Manifest, story: Story) -> Iterator[Mapping[str, Any]]:
+def _lines_since(journal: Journal, manifest: Manifest) -> tuple[bool, Iterable[Reading]]:
+    """Give the lines behind the backup's mark, and whether there is one; without it, those of its time and later."""
+    if (behind := journal.read_behind(manifest.id)) is not None:
+        return True, behind
     from_then = manifest.taken_at - MARGIN
-    for line in journal.read():
-        if line.facts is None:
-            story.unreadable.append(line.where)
-        elif line.facts.get("id") == manifest.id:
-            story.has_mark = True
-        elif story.has_mark or datetime.fromisoformat(line.facts["at"]) >= from_then:
-            yield line.facts
-
-
-def _tell(story: Story, facts: Mapping[str, Any]) -> None:
-    one = dict(facts)
-    match facts["what"]:
-        case "left":
-            story.left[facts["publication"], facts["hash"]] = one
-        case "returned" | "confirmed":
-            story.left[facts["publication"], facts["hash"]] = None
-        case "suppressed":
-            story.suppressed[facts["publication"], facts["hash"], facts["reason"]] = one
-            if facts["reason"] == SuppressionReason.erased:
-                # Who came back later came as somebody new: what was to be forgotten stays forgotten.
-                story.erased[facts["hash"]] = one
-        case "lifted":
-            story.suppressed[facts["publication"], facts["hash"], facts["reason"]] = None
-        case "refused":
-            story.refused.add(facts["attempt"])
+    return False, (one for one in journal.read() if one.facts is None or _at(one.facts) >= from_then)
 
 
 def _in_chunks(database: Database, events: list[dict[str, Any]], hasher: AddressHasher, deal: Any) -> Iterator[int]:
@@ -130,7 +160,7 @@ def _in_chunks(database: Database, events: list[dict[str, Any]], hasher: Address
 
 def _erase(session: Session, facts: Mapping[str, Any], hasher: AddressHasher) -> bool:
     mine = select(Subscriber).join(AddressHash, col(AddressHash.subscriber_id) == col(Subscriber.id))
-    person = session.exec(mine.where(AddressHash.hash == facts["hash"])).first()
+    person = session.exec(mine.where(AddressHash.hash == facts["person"])).first()
     if person is None or not person.email:
         return False
     words = [word for word in (person.email, person.address_typed) if word]
@@ -153,11 +183,13 @@ def _leave(session: Session, facts: Mapping[str, Any], hasher: AddressHasher) ->
     mine = (
         select(Subscription.id)
         .join(AddressHash, col(AddressHash.subscriber_id) == col(Subscription.subscriber_id))
-        .where(AddressHash.hash == facts["hash"], Subscription.publication_id == facts["publication"])
+        .where(AddressHash.hash == facts["person"], Subscription.publication_id == facts["publication"])
     )
-    if (subscription_id := session.exec(mine).first()) is None:
+    subscription_id = session.exec(mine).first()
+    if subscription_id is None or facts["person"] != facts["hash"]:
         # Nobody of this address is in the backup: an old list must not bring it in.
         _add(session, facts, SuppressionReason.unsubscribed, hasher)
+    if subscription_id is None:
         return False
     channel = LeavingChannel(facts["reason"])
     cancel(session, [subscription_id], reason="the reader left", now=_at(facts))
@@ -174,22 +206,23 @@ def _is_known(session: Session, publication_id: int | None) -> bool:
     return publication_id is None or session.get(Publication, publication_id) is not None
 
 
-def _reach(database: Database, journal: Journal, manifest: Manifest, refused: Collection[str]) -> tuple[int, int]:
+def _reach(database: Database, journal: Journal, manifest: Manifest, story: Story) -> tuple[int, int]:
     calls = reached = 0
-    for facts in _since(journal, manifest, Story()):
-        if facts["what"] != "submitting" or facts["attempt"] in refused:
+    _, lines = _lines_since(journal, manifest)
+    for facts in (one.facts for one in lines if one.facts):
+        if facts["what"] != "submitting" or facts["attempt"] in story.refused:
             continue
         with database.writing() as session:
             if not _is_settled(session, facts["attempt"]):
-                read_back(session, facts)
+                read_back(session, {**facts, "hashes": story.with_those_before(facts["hashes"])})
                 calls, reached = calls + 1, reached + len(facts["hashes"])
     return calls, reached
 
 
 def _is_settled(session: Session, attempt: str) -> bool:
     """Tell whether the backup knows how a call ended: then its own ledger is the better witness."""
-    ended = select(Attempt.id).where(Attempt.id == attempt, col(Attempt.ended_at).is_not(None))
-    return session.exec(ended).first() is not None
+    known = select(Attempt.id).where(Attempt.id == attempt, ~is_open())
+    return session.exec(known).first() is not None
 
 
 def _at(facts: Mapping[str, Any]) -> datetime:

@@ -9,22 +9,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import func
+from sqlmodel import col, select
+
 from newsletter.backups.archive import private_folder, read_archive
 from newsletter.backups.loading import load, schema_of_its_own, take_its_place
 from newsletter.backups.manifest import Manifest, require_keys
 from newsletter.backups.replaying import BY_THE_JOURNAL, Replayed, replay
 from newsletter.backups.snapshots import STORE, verify_sqlite
 from newsletter.database import Database
+from newsletter.delivery.lifecycle import BatchState
+from newsletter.delivery.models import Batch
 from newsletter.errors import Refused
-from newsletter.hosts import HoldKind, hold_store, release_store
+from newsletter.hosts import HoldKind, hold_store, lose_time, release_store
 from newsletter.journal.segments import Journal, sync_folder
 from newsletter.link_keys import note_link_keys
 from newsletter.migrations import migrate, require_known
+from newsletter.outbox import drop_waiting
 from subscribers.hashing import AddressHasher, adopt_peppers
 
 
 #: Called with the words for a step before it is taken.
 Step = Callable[[str], object]
+#: Batches of which the backup does not know whether they were mailed.
+IN_DOUBT = (BatchState.submitting, BatchState.unknown)
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,32 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """What was made of a backup before it took the store's place.
+
+    Attributes:
+        replayed: What was read back from the journal.
+        dropped: Notices that waited in it and may have been mailed since.
+        unsettled: Requests in it of which nobody knew how they ended; a person settles them.
+    """
+
+    replayed: Replayed
+    dropped: int
+    unsettled: int
+
+
+@dataclass(frozen=True)
 class Restored:
     """What restoring came to: the backup, where the store of before is kept (nothing where there was none)."""
 
     manifest: Manifest
-    replayed: Replayed
+    prepared: Prepared
     kept_aside: str
+
+    @property
+    def replayed(self) -> Replayed:
+        """What was read back from the journal."""
+        return self.prepared.replayed
 
 
 def look_into(file: Path, database: Database, keys: Keys, workshop: Path) -> Manifest:
@@ -89,12 +117,12 @@ def _in_sqlite(  # noqa: PLR0913, PLR0917 - what, whereto, with which keys, and 
     verify_sqlite(folder / STORE, manifest.counts)
     copy = Database(f"sqlite:///{folder / STORE}")
     try:
-        replayed = _prepare(copy, manifest, place, keys, now, step)
-        _as_one_file(copy, rewrites=bool(replayed.erased))
+        prepared = _prepare(copy, manifest, place, keys, now, step)
+        _as_one_file(copy, rewrites=bool(prepared.replayed.erased))
     finally:
         copy.close()
     step("putting it in place")
-    return Restored(manifest, replayed, _change_places(folder / STORE, place.database.file, stamp))
+    return Restored(manifest, prepared, _change_places(folder / STORE, place.database.file, stamp))
 
 
 def _in_postgres(  # noqa: PLR0913, PLR0917 - the same
@@ -103,11 +131,11 @@ def _in_postgres(  # noqa: PLR0913, PLR0917 - the same
     with schema_of_its_own(place.database, f"restoring_{stamp}") as copy:
         step("loading the tables")
         load(copy, manifest, folder)
-        replayed = _prepare(copy, manifest, place, keys, now, step)
+        prepared = _prepare(copy, manifest, place, keys, now, step)
         copy.close()
         step("putting it in place")
         take_its_place(place.database, f"restoring_{stamp}", f"before_{stamp}")
-    return Restored(manifest, replayed, f"schema before_{stamp}")
+    return Restored(manifest, prepared, f"schema before_{stamp}")
 
 
 def _unpacked(file: Path, folder: Path, database: Database, keys: Keys) -> Manifest:
@@ -122,7 +150,7 @@ def _unpacked(file: Path, folder: Path, database: Database, keys: Keys) -> Manif
 
 def _prepare(  # noqa: PLR0913, PLR0917 - what, where, with which keys, and when
     copy: Database, manifest: Manifest, place: Place, keys: Keys, now: datetime, step: Step
-) -> Replayed:
+) -> Prepared:
     """Bring an unpacked backup to this version's shape and to what the journal knows, and hold it."""
     step("bringing it to the shape of this version")
     migrate(copy)
@@ -133,12 +161,15 @@ def _prepare(  # noqa: PLR0913, PLR0917 - what, where, with which keys, and when
     step("replaying the journal")
     replayed = replay(copy, keys.journal, manifest, keys.hasher)
     with copy.writing() as session:
+        dropped = drop_waiting(session, reason="the store was restored, and it may have been mailed since", now=now)
+        unsettled = session.exec(select(func.count()).select_from(Batch).where(col(Batch.state).in_(IN_DOUBT))).one()
+        lose_time(session, manifest.taken_at, now)
         note_link_keys(session, keys.link_keys, now=now)
         # What held the store when the backup was taken held it there and then.
         release_store(session, place.machine, by=BY_THE_JOURNAL, now=now)
         reason = f"the store was restored from a backup of {manifest.taken_at:%Y-%m-%d %H:%M} UTC"
         hold_store(session, HoldKind.restored, reason, live=place.live, now=now)
-    return replayed
+    return Prepared(replayed, dropped, unsettled)
 
 
 def _as_one_file(copy: Database, *, rewrites: bool) -> None:

@@ -113,6 +113,18 @@ def counts_of(connection: Connection) -> dict[str, int]:
     }
 
 
+def size_of(database: Database) -> int:
+    """Tell about how many bytes a copy of a store has."""
+    sizes = (
+        "SELECT (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)"
+        if database.is_sqlite
+        else "SELECT coalesce(sum(pg_table_size(oid)), 0)::bigint FROM pg_class "
+        "WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+    )
+    with database.reader.connect() as connection:
+        return int(connection.execute(text(sizes)).scalar_one())
+
+
 def revision_of(database: Database) -> str:
     """Give the migration that a store is at."""
     with database.reader.connect() as connection:

@@ -10,38 +10,48 @@ from sqlmodel import Session, col, select
 
 from newsletter.backups.archive import private_folder, sha256_of, write_archive
 from newsletter.backups.manifest import Manifest
-from newsletter.backups.snapshots import Moved, copy_postgres, copy_sqlite, revision_of
+from newsletter.backups.snapshots import Moved, copy_postgres, copy_sqlite, revision_of, size_of
 from newsletter.database import Database
+from newsletter.delivery.claims import sweep
 from newsletter.delivery.lifecycle import BatchState
 from newsletter.delivery.models import Batch
 from newsletter.errors import Refused
 from newsletter.hosts import HoldKind, hold_store
 from newsletter.journal.segments import Journal
 from newsletter.link_keys import required_link_keys
+from newsletter.room import Room
 from subscribers.models import HashKey
 
 
 SUFFIX = ".backup"
+#: The copy, and beside it what it is packed into: pages of a database shrink to a third at least.
+ROOM_FOR_A_COPY = 1.5
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is backed up: the store, the journal beside it, the machine it is on, and on which side of NOT LIVE."""
+    """What is backed up: the store, the journal beside it, the machine it is on, and on which side of NOT LIVE.
+
+    ``room`` says what the disk must keep free.
+    """
 
     database: Database
     journal: Journal
     machine: str
     live: bool
+    room: Room
 
 
 def take(source: Source, target: Path, moved: Moved, *, handover: bool = False, now: datetime) -> Manifest:
     """Take a backup into a file; give what it says of itself. Readers, mailings and commands go on meanwhile.
 
     Raises:
-        Refused: The store is not sound, or its copy is not; no file is left.
-        OSError: There is no room, or the journal cannot be written.
+        Refused: The store is not sound, or its copy is not, or the disk has no room for it; no file is left.
+        OSError: The disk is full, or the journal cannot be written.
     """
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if lack := source.room.lack_for(target.parent, size_of(source.database) * ROOM_FOR_A_COPY):
+        raise Refused(f"{lack} for a backup: make room, or write it elsewhere with --to")
     backup_id = token_hex(8)
     # Before the snapshot: what happens between the two is in the backup and in the journal, and is replayed in vain.
     source.journal.append([{"what": "backup", "at": now, "id": backup_id}])
@@ -77,8 +87,9 @@ def retire(session: Session, *, live: bool, now: datetime) -> None:
     hold_store(session, HoldKind.retired, reason, live=live, now=now)
 
 
-def calls_under_way(session: Session) -> int:
-    """Count the requests that are being made now."""
+def calls_under_way(session: Session, *, now: datetime) -> int:
+    """Count the requests that are being made now; what a dead worker left is unknown from here on, and not counted."""
+    sweep(session, now=now)
     busy = col(Batch.state).in_((BatchState.claimed, BatchState.submitting))
     return len(session.exec(select(Batch.id).where(busy)).all())
 

@@ -52,7 +52,7 @@ def backup(
     if handover:
         confirm("Hand the store over? This host mails nothing from now on, until it is taken back.", yes=yes)
         _retire(service)
-    source = Source(service.database, service.journal, service.machine, service.live)
+    source = Source(service.database, service.journal, service.machine, service.live, service.room)
     with _bar("copying") as moved:
         manifest = take(source, target, moved, handover=handover, now=service.clock())
     gone = let_go_of_old(target.parent, keep) if keep else ()
@@ -88,7 +88,7 @@ def restore(
             file, place, keys, now=service.clock(), step=lambda words: err.print(f"[dim]{words} …[/]")
         )
     if as_json:
-        print_json(_as_json(manifest) | {"replayed": asdict(restored.replayed), "kept_aside": restored.kept_aside})
+        print_json(_as_json(manifest) | asdict(restored.prepared) | {"kept_aside": restored.kept_aside})
         return
     for line in _story(restored):
         say(line)
@@ -147,8 +147,8 @@ def _retire(service: Service) -> None:
         retire(session, live=service.live, now=service.clock())
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        with service.database.reading() as session:
-            if not (busy := calls_under_way(session)):
+        with service.database.writing() as session:
+            if not (busy := calls_under_way(session, now=service.clock())):
                 return
         err.print(f"[dim]{busy} requests are under way …[/]")
         time.sleep(1)
@@ -184,6 +184,13 @@ def _story(restored: Restored) -> Iterator[str]:
         f"From the journal: {done.left:,} departures, {done.suppressed:,} suppressions, {done.erased:,} erasures, "
         f"{done.calls:,} requests to {done.reached:,} readers, who count as having their issue."
     )
+    if restored.prepared.dropped:
+        yield f"{restored.prepared.dropped:,} notices that waited are dropped: they may have been mailed since."
+    if restored.prepared.unsettled:
+        yield (
+            f"{restored.prepared.unsettled:,} requests of unknown outcome: proofs before the restore are lost, so you "
+            "are asked after the quiet time, whatever the policy (`newsletter mailing settle`)."
+        )
     if not done.has_mark:
         yield (
             "THE JOURNAL DOES NOT KNOW THIS BACKUP: if it is not the one that belongs to it, who left since the backup "

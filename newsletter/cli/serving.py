@@ -62,10 +62,13 @@ def init(
     say_not_live(service)
     database = open_database(service.settings)
     revision = migrate(database)
-    _adopt_peppers(database, service)
     with database.writing() as session:
+        # Before anything is noted: with a wrong key on its list the store would refuse the right one alone.
         if forget_link_keys:
             keep_link_keys(session, service.signer.key_ids)
+        require_same_link_keys(session, service.signer.key_ids, now=service.clock())
+    _adopt_peppers(database, service)
+    with database.writing() as session:
         note_link_keys(session, service.signer.key_ids, now=service.clock())
     say(f"The store {database.url.render_as_string(hide_password=True)} is at revision {revision}.")
 
@@ -348,7 +351,7 @@ def _working(service: Service, emulator_url: str) -> Iterator[Callable[[], None]
         partial(_pull_lists, service, api),
         service.settings.heartbeat_url.get_secret_value(),
         partial(look_up, api),
-        Vigil(service.database, service.room, service.live, service.clock).look,
+        Vigil(service.database, service.room, service.live, service.machine, service.clock).look,
     )
     teller = Dispatchers(partial(tell_next, service.alert_desk(provider)), 1, "alerts")
     workers = (dispatchers, senders, listener, teller)

@@ -1,7 +1,7 @@
 """Evidence: what is known of each request whose outcome nobody knows. Read-only; ``settlement`` goes by it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
 from newsletter.delivery.policies import policy_of
 from newsletter.delivery.policy import Policy, UnknownPolicy
 from newsletter.delivery.quiet import quiet_time
+from newsletter.hosts import lost_times
 from newsletter.providers.base import Ending
 
 
@@ -37,6 +38,8 @@ class Evidence:
         policy: What it decides then.
         looked_up: What the provider's own record said of it last; nothing where it was not asked.
         asked_at: When the operator was asked to decide.
+        proofs_lost: Whether the store was restored since: events may have proven it in the time that was lost, and do
+            not come again.
     """
 
     mailing_id: int
@@ -57,6 +60,7 @@ class Evidence:
     looked_up: str
     looked_up_at: datetime | None
     asked_at: datetime | None
+    proofs_lost: bool = False
 
     @property
     def is_quiet(self) -> bool:
@@ -67,7 +71,8 @@ class Evidence:
         """Say what is known in a sentence."""
         heard = f"{self.events:,} events about other requests since, {_hours(self.quiet)} of quiet time passed"
         looked = f"; SendGrid's record: {self.looked_up}" if self.looked_up else ""
-        return f"call {self.number} at {self.began_at:%Y-%m-%d %H:%M:%S %Z}, {self.said}; {heard}{looked}"
+        lost = "; proofs before the restore are lost" if self.proofs_lost else ""
+        return f"call {self.number} at {self.began_at:%Y-%m-%d %H:%M:%S %Z}, {self.said}; {heard}{looked}{lost}"
 
     def as_json(self) -> dict[str, Any]:
         """Give it with times in seconds."""
@@ -103,7 +108,9 @@ def _evidence(session: Session, which: ColumnElement[bool]) -> list[Evidence]:
     # Once for all: the same minutes count for each that ended before them.
     heard = heard_since(session, min(_ended(row[1]) for row in rows))
     policies = {one: policy_of(session, one) for one in {row[2].publication_id for row in rows}}
-    return [_of(policies[row[2].publication_id], heard, *row) for row in rows]
+    restored = [ended for _, ended in lost_times(session)]
+    known = [_of(policies[row[2].publication_id], heard, *row) for row in rows]
+    return [replace(one, proofs_lost=any(one.began_at < ended for ended in restored)) for one in known]
 
 
 def _ended(attempt: Attempt) -> datetime:

@@ -54,7 +54,7 @@ class Letterhead:
             masked_address=mask(reader.email),
             unsubscribe_url=self.unsubscribe_url(reader.unsubscribe_id),
             preferences_url=f"{self.public_url}/preferences/{reader.unsubscribe_id}",
-            read_url=self.read_url(subscription_id, mailing.id, at=mailing.begun_at or mailing.due_at),
+            read_url=self.read_url(subscription_id, mailing.id, at=mailing.frozen_at or mailing.due_at),
         )
 
 

@@ -112,6 +112,9 @@ def _note(  # noqa: PLR0913, PLR0917 - the columns of a row
 
 def after_quiet(one: Evidence) -> Decision:
     """Tell what the policy of its publication decides for a request whose quiet time is over."""
+    if one.proofs_lost:
+        # The silence since the restore proves nothing.
+        return Decision.asked
     if one.policy is UnknownPolicy.give_up:
         return Decision.give_up
     may_resend = one.lost_calls < MOST_CALLS and one.mailing_state is not MailingState.cancelled

@@ -34,7 +34,7 @@ class JournalEntry(SQLModel, table=True):
     __tablename__ = "journal_entry"
 
     id: int = Field(default=None, primary_key=True)
-    #: left, returned, confirmed, suppressed or lifted.
+    #: left, returned, confirmed, moved, suppressed or lifted.
     what: str = Field(sa_column=Column(String(20), nullable=False))
     #: The channel of a departure, the reason of a suppression.
     reason: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
@@ -42,6 +42,8 @@ class JournalEntry(SQLModel, table=True):
     publication_id: int | None = None
     key_id: str = Field(sa_column=Column(String(8), nullable=False))
     hash: str = Field(sa_column=Column(String(64), nullable=False))
+    #: Of the address that a person has now, where they moved.
+    hash_after: str = Field(default="", sa_column=Column(String(64), nullable=False, server_default=""))
     at: datetime
 
 
@@ -103,7 +105,7 @@ def _waiting(session: Session) -> list[JournalEntry]:
 
 
 def _line(entry: JournalEntry) -> dict[str, Any]:
-    return {
+    line = {
         "what": entry.what,
         "at": entry.at,
         "reason": entry.reason,
@@ -111,3 +113,4 @@ def _line(entry: JournalEntry) -> dict[str, Any]:
         "key_id": entry.key_id,
         "hash": entry.hash,
     }
+    return line | {"hash_after": entry.hash_after} if entry.hash_after else line

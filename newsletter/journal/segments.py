@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,35 @@ class Journal:
     def read(self) -> Iterator[Reading]:
         """Give every line, the oldest first."""
         for segment in self.segments:
-            with segment.open("rb") as file:
-                for number, line in enumerate(file, start=1):
-                    yield Reading(f"{segment.name}:{number}", opened(line, self.hasher.pepper_of))
+            yield from self._lines(segment)
+
+    def read_behind(self, mark: str) -> Iterator[Reading] | None:
+        """Give the lines behind the one whose ``id`` is a mark; nothing where there is no such line.
+
+        What comes before it is neither opened nor believed, and a segment that ends before it is not read.
+        """
+        for number, segment in reversed(list(enumerate(self.segments))):
+            if (start := self._end_of(segment, mark)) is not None:
+                later = chain.from_iterable(map(self._lines, self.segments[number + 1 :]))
+                return chain(self._lines(segment, *start), later)
+        return None
+
+    def _end_of(self, segment: Path, mark: str) -> tuple[int, int] | None:
+        """Find the end of a mark's line: the byte, and how many lines there are up to it."""
+        position, sought = 0, mark.encode()
+        with segment.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                position += len(line)
+                if sought in line and (opened(line, self.hasher.pepper_of) or {}).get("id") == mark:
+                    return position, number
+        return None
+
+    def _lines(self, segment: Path, position: int = 0, before: int = 0) -> Iterator[Reading]:
+        """Give a segment's lines from a byte on, up to which there are so many."""
+        with segment.open("rb") as file:
+            file.seek(position)
+            for number, line in enumerate(file, start=before + 1):
+                yield Reading(f"{segment.name}:{number}", opened(line, self.hasher.pepper_of))
 
     @property
     def segments(self) -> list[Path]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import wraps
 from http import HTTPStatus
 
 import requests
@@ -54,6 +55,17 @@ HEARTBEAT_TIMEOUT = 10.0
 NIGHTLY = {"hour": 19, "minute": 23}
 
 
+def _by_a_trusted_clock(job: Callable[["Clock"], None]) -> Callable[["Clock"], None]:
+    """Guard a job: leases, due times, plans and what is forgotten all go by the time, and none of it is undone."""
+
+    @wraps(job)
+    def guarded(clock: "Clock") -> None:
+        if clock.vigil().trusts_clock:
+            job(clock)
+
+    return guarded
+
+
 @dataclass(frozen=True)
 class Clock:
     """What the ticks work with. ``wake`` is called when there may be something to dispatch."""
@@ -91,7 +103,7 @@ class Clock:
             # Without a grace time of its own, APScheduler drops a tick that is a second late, and with it the mailing.
             scheduler.add_job(job, "interval", seconds=seconds, misfire_grace_time=None, coalesce=True)
         if self.pull_lists is not None:
-            scheduler.add_job(self.pull_lists, "cron", **NIGHTLY, misfire_grace_time=None, coalesce=True)
+            scheduler.add_job(self.pull, "cron", **NIGHTLY, misfire_grace_time=None, coalesce=True)
         scheduler.start()
         return scheduler
 
@@ -99,11 +111,9 @@ class Clock:
         """End long work after the piece under way; it is gone on with at the next start."""
         self._stopping.set()
 
+    @_by_a_trusted_clock
     def tick(self) -> None:
         """End what is over, take back what was cancelled, fill slots, begin what is due, free what the dead held."""
-        if not (machine := self.vigil()).trusts_clock:
-            # Plans, leases and due times are all read from it.
-            return
         now = self.desk.clock()
         # First: whose plan was over yesterday must not get what begins today. Where this fails, nothing begins.
         if ended := end_what_is_over(self.desk.database, live=self.desk.claimant.live, now=now):
@@ -114,7 +124,9 @@ class Clock:
         with self.desk.database.writing() as session:
             for mailing_id in hold_the_other_side(session, live=self.desk.claimant.live, now=now):
                 log.warning("mailing held: it was meant for the other side of NOT LIVE", mailing=mailing_id)
-            for mailing_id in begin_due(session, live=self.desk.claimant.live, now=now) if machine.has_room else ():
+            for mailing_id in (
+                begin_due(session, live=self.desk.claimant.live, now=now) if self.vigil().has_room else ()
+            ):
                 log.info("mailing begun", mailing=mailing_id)
         with self.desk.database.writing() as session:
             freed, unknown = sweep(session, now=now)
@@ -154,9 +166,10 @@ class Clock:
             for mailing_id in fill(session, publication_id, self.terms.workshop, live=live, now=now):
                 log.info("an issue took the slot", mailing=mailing_id)
 
+    @_by_a_trusted_clock
     def freeze_begun(self) -> None:
         """Freeze every mailing that has begun; also one whose freeze was cut short by a crash."""
-        if self.vigil() != State(trusts_clock=True, has_room=True):
+        if not self.vigil().has_room:
             return
         with self.desk.database.reading() as session:
             begun = mailings_in(session, MailingState.freezing) if store_may_mail(session) else []
@@ -172,6 +185,7 @@ class Clock:
         desk, is_stopping = self.desk, self._stopping.is_set
         freeze(desk.database, mailing_id, self.terms, clock=desk.clock, is_stopping=is_stopping)
 
+    @_by_a_trusted_clock
     def protect(self) -> None:
         """Hold what bounces, is blocked or complained about too much, and open what did well."""
         with self.desk.database.writing() as session:
@@ -180,11 +194,13 @@ class Clock:
             log.warning("a mailbox provider is held", mailing=mailing_id, provider=lane)
         self.wake()
 
+    @_by_a_trusted_clock
     def tell_who_ends_soon(self) -> None:
         """Have readers told whose plan ends soon."""
         if told := tell_who_ends_soon(self.desk.database, live=self.desk.claimant.live, now=self.desk.clock()):
             log.info("renewal notices ordered", readers=told)
 
+    @_by_a_trusted_clock
     def settle(self) -> None:
         """Do what the policies say with requests whose outcome stayed unknown, once their quiet time is over."""
         live = self.desk.claimant.live
@@ -198,11 +214,19 @@ class Clock:
             log.info("unknown outcomes settled by policy", **vars(settled))
             self.wake()
 
+    @_by_a_trusted_clock
     def look_up(self) -> None:
         """Ask the provider's own record about a request whose outcome nobody knows."""
         if self.ask_record is not None:
             look_up_next(self.desk.database, self.ask_record, live=self.desk.claimant.live, clock=self.desk.clock)
 
+    @_by_a_trusted_clock
+    def pull(self) -> None:
+        """Bring what stands on the provider's own lists."""
+        if self.pull_lists is not None:
+            self.pull_lists()
+
+    @_by_a_trusted_clock
     def forget(self) -> None:
         """End what waited for its confirmation too long, a thousand a transaction, and forget calls of long ago."""
         with self.desk.database.writing() as session:
@@ -216,6 +240,7 @@ class Clock:
             if ended:
                 log.info("never confirmed, and forgotten", subscriptions=ended)
 
+    @_by_a_trusted_clock
     def begin_probes(self) -> None:
         """Let the next issue try addresses whose pause for soft bounces is over."""
         with self.desk.database.writing() as session:
@@ -236,6 +261,7 @@ class Clock:
         if answer.status_code >= HTTPStatus.BAD_REQUEST:
             log.warning("the heartbeat was not heard", status=answer.status_code)
 
+    @_by_a_trusted_clock
     def tidy_notices(self) -> None:
         """Deal with what dead workers left of notices, and delete what is old."""
         tidy(self.desk.database, live=self.desk.claimant.live, now=self.desk.clock())

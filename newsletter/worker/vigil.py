@@ -1,7 +1,8 @@
 """The vigil: before each tick a look at the machine itself, at its clocks and its disk. What it finds it tells once.
 
-After a jump of the clock the store is held, also over a restart, until a person releases it or the clock is back where
-it was. While the disk is nearly full nothing begins and nothing is claimed; with room again it goes on by itself.
+After a jump of the clock the store is held until a person releases it, or the clock is back where it was; after a
+restart, which knows of no before, until a person does. Each machine has a hold of its own, and ends no other's. While
+the disk is nearly full nothing begins and nothing is claimed; with room again it goes on by itself.
 """
 
 import threading
@@ -13,7 +14,7 @@ from datetime import datetime
 import structlog
 
 from newsletter.database import Database
-from newsletter.hosts import HoldKind, hold_store, open_holds, release_store, tell_of_store
+from newsletter.hosts import HoldKind, believe_clock, hold_store, open_holds, tell_of_store
 from newsletter.room import Room
 from newsletter.worker.clock_watch import Reading, Trust, look
 from subscribers.actors import CLOCK
@@ -41,6 +42,7 @@ class Vigil:
 
     Attributes:
         live: On which side of NOT LIVE operators are told.
+        machine: This machine, as stores know it.
         clock: The wall clock, in UTC.
         steady: The steady clock, in seconds.
     """
@@ -48,6 +50,7 @@ class Vigil:
     database: Database
     room: Room
     live: bool
+    machine: str
     clock: Callable[[], datetime]
     steady: Callable[[], float] = steady_seconds
     _trust: Trust | None = None
@@ -61,6 +64,9 @@ class Vigil:
 
     def _trusts_clock(self) -> bool:
         now = Reading(self.clock(), self.steady())
+        if self._trust is None and self._is_held():
+            # It began while the store is held for a clock, and cannot tell by itself whether that one is right now.
+            return False
         before = self._trust or Trust(now)
         self._trust = look(before, now)
         if self._trust.jump and before.jump:
@@ -73,23 +79,28 @@ class Vigil:
 
     def _hold(self, jump: float, believed: datetime) -> None:
         ahead = f"{abs(jump):,.0f} s {'ahead' if jump > 0 else 'back'}"
-        reason = f"the clock of this machine has jumped {ahead} since {believed:%Y-%m-%d %H:%M:%S} UTC by its own count"
+        since = f"since {believed:%Y-%m-%d %H:%M:%S} UTC by its own count"
+        reason = f"the clock of the machine {self.machine[:8]} has jumped {ahead} {since}"
         log.error("HELD: nothing is mailed", why=reason)
         with self.database.writing() as session:
-            hold_store(session, HoldKind.clock, reason, live=self.live, now=self.clock())
+            hold_store(session, HoldKind.clock, reason, live=self.live, now=self.clock(), machine=self.machine)
 
     def _release(self) -> None:
         log.warning("the clock is back where it was: mailing goes on")
         with self.database.writing() as session:
-            release_store(session, "", by=CLOCK, now=self.clock(), only=HoldKind.clock)
+            believe_clock(session, self.machine, by=CLOCK, now=self.clock())
 
     def _is_released(self, now: Reading) -> bool:
         """Tell whether a person has said that the clock is right as it is; then it is believed from here on."""
-        with self.database.reading() as session:
-            if any(one.kind is HoldKind.clock for one in open_holds(session)):
-                return False
+        if self._is_held(self.machine):
+            return False
         self._trust = Trust(now)
         return True
+
+    def _is_held(self, machine: str | None = None) -> bool:
+        """Tell whether the store is held for a machine's clock; for any machine's where none is named."""
+        with self.database.reading() as session:
+            return any(one.kind is HoldKind.clock and machine in {None, one.machine} for one in open_holds(session))
 
     def _has_room(self) -> bool:
         lack = self.room.lack()

@@ -2,99 +2,29 @@
 
 import shutil
 import tarfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlmodel import col, select
 
-from newsletter.backups.manifest import Manifest
-from newsletter.backups.restoring import Keys, Place, Restored, look_into, restore
-from newsletter.backups.taking import Source, let_go_of_old, name_at, take
+from newsletter.backups.restoring import look_into
+from newsletter.backups.taking import let_go_of_old, name_at
 from newsletter.delivery.dispatch import dispatch_next
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.errors import Misconfigured, Refused
 from newsletter.hosts import HoldKind, arrive, open_holds, release_store, store_may_mail
-from newsletter.journal.entries import Scribe
-from newsletter.journal.segments import Journal
-from newsletter.link_keys import note_link_keys
 from newsletter.providers.memory import MemoryProvider
 from subscribers.actors import COMMAND_LINE, READER
 from subscribers.erasure import erase
 from subscribers.hashing import AddressHasher
 from subscribers.leaving import LeavingChannel, leave, undo
-from subscribers.models import Subscriber, Subscription, Suppression, SuppressionReason
+from subscribers.models import Suppression, SuppressionReason
 from subscribers.roster import find_everywhere
-from subscribers.suppression import SuppressionOrder, add, lift, reasons_against
+from subscribers.suppression import SuppressionOrder, add, lift
 from tests.people import complain
-from tests.world import HandClock, World, addresses, make_world
-
-
-LINK_KEYS = ("11111111", "22222222")
-
-
-@dataclass
-class Vault:
-    """A world whose store is backed up and restored."""
-
-    world: World
-    folder: Path
-    link_keys: tuple[str, ...] = LINK_KEYS
-
-    @property
-    def journal(self) -> Journal:
-        return Journal(self.folder / "journal", self.world.hasher)
-
-    @property
-    def keys(self) -> Keys:
-        return Keys(self.world.hasher, self.link_keys, self.journal)
-
-    @property
-    def now(self):
-        return self.world.clock()
-
-    def take(self, name: str = "one.backup") -> tuple[Path, Manifest]:
-        source = Source(self.world.database, self.journal, "here", live=False)
-        file = self.folder / name
-        return file, take(source, file, lambda *_: None, now=self.now)
-
-    def restore(self, file: Path) -> Restored:
-        database = self.world.database
-        if database.is_sqlite:
-            database.close()
-        place = Place(database, "here", live=False, workshop=self.folder)
-        self.world.clock.forward(1)
-        restored = restore(file, place, self.keys, now=self.now, step=lambda _: None)
-        # Connections of before belong to the store that was put aside.
-        database.writer.dispose()
-        database.reader.dispose()
-        return restored
-
-    def leave(self, email: str) -> None:
-        with self.world.database.writing() as session:
-            (view,) = find_everywhere(session, email)
-            leave(session, view.unsubscribe_id, channel=LeavingChannel.page, by=READER, now=self.now)
-
-    def state(self, email: str) -> str | None:
-        with self.world.database.reading() as session:
-            found = select(Subscription.state).join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
-            return session.exec(found.where(Subscriber.email == email)).first()
-
-    def against(self, email: str) -> tuple[SuppressionReason, ...]:
-        with self.world.database.reading() as session:
-            return reasons_against(session, self.world.publication.id, email, hasher=self.world.hasher)
-
-
-@pytest.fixture
-def vault(store, tmp_path):
-    world = make_world(store, MemoryProvider())
-    world.readers(addresses(20))
-    with store.writing() as session:
-        note_link_keys(session, LINK_KEYS, now=world.clock())
-    vault = Vault(world, tmp_path)
-    store.after_commit = Scribe(store, lambda: vault.journal).catch_up
-    return vault
+from tests.vault import LINK_KEYS, Vault
+from tests.world import HandClock, addresses, make_world
 
 
 def test_a_backup_is_private_complete_and_names_its_keys_without_holding_them(vault):

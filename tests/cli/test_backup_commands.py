@@ -5,8 +5,13 @@ import os
 import subprocess
 
 import pytest
+from sqlmodel import select
 
+from newsletter.composition import machine_of
 from newsletter.hosts import HoldKind, open_holds
+from newsletter.link_keys import required_link_keys
+from newsletter.settings import Settings
+from subscribers.models import HashKey
 from tests.flows.serving import serving, stored_world
 from tests.local_sendgrid import local_sendgrid
 from tests.world import addresses
@@ -104,8 +109,37 @@ def test_serve_refuses_other_link_keys_than_the_stores(world, home, newsletter_c
     done = subprocess.run([*newsletter_command, "serve"], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
     assert "link keys are missing that signed links in mails" in done.stderr
+    # The unit runs `init` before `serve`: it must not make the wrong key one of the store's.
+    assert "link keys are missing" in home("init", NEWSLETTER_LINK_KEY="another secret of the tests").stderr
+    assert home("init").returncode == 0
+    with world.database.reading() as session:
+        assert len(required_link_keys(session, now=world.clock())) == 1
     home("init", "--forget-link-keys", NEWSLETTER_LINK_KEY="another secret of the tests")
     assert home("backup", NEWSLETTER_LINK_KEY="another secret of the tests").returncode == 0
+
+
+def test_init_refuses_another_pepper_and_notes_nothing(world, home):
+    home("init")
+    other = home("init", NEWSLETTER_ADDRESS_PEPPER="another secret of the tests")
+    assert other.returncode == 1
+    assert home("init").returncode == 0
+    with world.database.reading() as session:
+        assert session.exec(select(HashKey.id)).all() == [world.hasher.key_id]
+
+
+def test_a_copied_data_folder_does_not_bring_its_machine_along(tmp_path):
+    """Where the system has no id, nothing in the folder stands for one."""
+    settings = Settings(_env_file=None, data_dir=tmp_path)
+    (tmp_path / "machine").write_text("copied with the store")
+    for said in (None, "", "uninitialized\n"):
+        nowhere = tmp_path / "id"
+        if said is not None:
+            nowhere.write_text(said)
+        assert machine_of(settings, nowhere) == machine_of(Settings(_env_file=None), tmp_path / "none")
+    assert {one.name for one in tmp_path.iterdir()} == {"machine", "id"}
+    named = settings.model_copy(update={"machine_id": "a word of our own"})
+    (tmp_path / "id").write_text("0123456789abcdef0123456789abcdef\n")
+    assert len({machine_of(one, tmp_path / "id") for one in (settings, named)}) == 2
 
 
 def test_a_store_that_wakes_on_another_machine_is_held(world, newsletter_command, tmp_path, tmp_path_factory):

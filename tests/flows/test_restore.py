@@ -1,4 +1,4 @@
-"""A backup is restored after readers left, one was erased and an issue went out: nobody is mailed who must not be."""
+"""Readers leave after a backup, one is erased, an issue goes out; restored, nobody is mailed who must not be."""
 
 import json
 import os
@@ -14,18 +14,19 @@ from sqlmodel import col, select
 
 from newsletter.backups.taking import Source, take
 from newsletter.delivery.lifecycle import MailingState
-from newsletter.delivery.models import Mailing
 from newsletter.hosts import open_holds
 from newsletter.journal.segments import Journal
 from subscribers.models import Subscriber, Subscription, SubscriptionState
 from tests.flows.serving import serving, stored_world, wait_for_the_end
 from tests.local_sendgrid import local_sendgrid
+from tests.vault import AMPLE
 from tests.world import addresses
 
 
 READERS = 600
 LEAVE = addresses(50)
 ERASED = addresses(1, start=50)[0]
+STAY = addresses(READERS - 51, start=51)
 
 
 @pytest.fixture
@@ -74,59 +75,51 @@ def states_of(world, emails):
         return Counter(session.exec(found.where(col(Subscriber.email).in_(emails))))
 
 
-def the_only_mailing(world):
-    with world.database.reading() as session:
-        return session.exec(select(Mailing.id)).one()
-
-
 def test_after_a_restore_who_left_stays_out_and_nobody_gets_the_issue_twice(
     world, emulator, newsletter, newsletter_command, tmp_path
 ):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    # Scheduled before the backup, so that the restored store believes that it is still to be mailed.
-    due_later = world.schedule(world.issue())
+    issue = world.issue()
     taken = newsletter("backup", "--json")
     assert taken["counts"]["subscriber"] == READERS
     with serving(newsletter_command, tmp_path, emulator, NEWSLETTER_PORT=port):
-        wait_for_the_end(world, due_later)
         for email in LEAVE:
             press_unsubscribe(world, f"http://127.0.0.1:{port}", email)
         newsletter("subscribers", "erase", ERASED, "--yes")
+        wait_for_the_end(world, world.schedule(issue))
         assert "already runs" in newsletter("restore", taken["file"], "--yes", code=1)
-    assert emulator.reached() == addresses(READERS)
+    assert emulator.reached() == STAY
     world.database.close()
 
     said = newsletter("restore", taken["file"], "--yes")
     assert "50 departures" in said
     assert "1 erasures" in said
-    assert f"requests to {READERS:,} readers" in said
+    assert f"requests to {len(STAY):,} readers" in said
     assert "nothing is mailed until `newsletter move --release`" in said
     assert (tmp_path / "newsletter.db").stat().st_mode & 0o777 == 0o600
     assert states_of(world, LEAVE) == {SubscriptionState.left: 50}
     assert states_of(world, [ERASED]) == {}
-    assert world.mailing(due_later).state is MailingState.scheduled
     assert ERASED.encode() not in (tmp_path / "newsletter.db").read_bytes()
 
+    same, new = world.schedule(issue), world.schedule(world.issue("# 新的一期\n\n一段。"))
     with serving(newsletter_command, tmp_path, emulator, NEWSLETTER_PORT=port):
         time.sleep(1.5)  # Time enough to mail everybody, were the store not held.
-        assert world.mailing(due_later).state is MailingState.scheduled
-        # The way out is open all the while.
-        late = addresses(1, start=60)[0]
-        press_unsubscribe(world, f"http://127.0.0.1:{port}", late)
-        assert states_of(world, [late]) == {SubscriptionState.left: 1}
+        assert {world.mailing(one).state for one in (same, new)} == {MailingState.scheduled}
+        # The way out is open all the while; whoever left has left.
+        press_unsubscribe(world, f"http://127.0.0.1:{port}", LEAVE[0])
         shown = newsletter("move", "--json")
         assert [one["kind"] for one in shown["held"]] == ["restored"]
-        assert [one["mailing"] for one in shown["goes_out"]] == [due_later]
+        assert [one["mailing"] for one in shown["goes_out"]] == [same, new]
         newsletter("move", "--release", code=1)
         newsletter("move", "--release", "--yes")
-        wait_for_the_end(world, due_later)
-        account = world.account(due_later)
-        assert account.standing.recipients == 0
-        assert account.exclusions == {"already_reached": READERS - 52, "unsubscribed": 51}
-        again = world.schedule(world.mailing(due_later).issue_id)
-        wait_for_the_end(world, again)
-    assert emulator.reached() == addresses(READERS)
+        wait_for_the_end(world, same)
+        wait_for_the_end(world, new)
+    assert world.account(same).exclusions == {"already_reached": len(STAY), "unsubscribed": 50}
+    # The new issue goes to everybody but the 51.
+    assert world.account(new).exclusions == {"unsubscribed": 50}
+    assert world.account(new).standing.accepted == len(STAY) == 549
+    assert emulator.reached() == sorted(STAY * 2)
     with world.database.reading() as session:
         assert open_holds(session) == []
 
@@ -158,7 +151,12 @@ def test_a_backup_in_the_middle_of_a_mailing(world, emulator, newsletter, newsle
             time.sleep(0.05)
         file = tmp_path / "middle.backup"
         journal = Journal(tmp_path / "journal", world.hasher)
-        take(Source(world.database, journal, "here", live=False), file, lambda *_: None, now=datetime.now(UTC))
+        take(
+            Source(world.database, journal, "here", live=False, room=AMPLE),
+            file,
+            lambda *_: None,
+            now=datetime.now(UTC),
+        )
         assert world.mailing(mailing_id).state is MailingState.running
         emulator.mend()
         wait_for_the_end(world, mailing_id)

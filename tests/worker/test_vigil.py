@@ -4,19 +4,22 @@ from collections import namedtuple
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlmodel import col, select
 
 from newsletter.alerts import Alert
+from newsletter.database import Database
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.hosts import HoldKind, hold_store, open_holds, release_store
 from newsletter.providers.memory import MemoryProvider
 from newsletter.room import Room
-from newsletter.worker.clock import Clock
-from newsletter.worker.vigil import Vigil
+from newsletter.worker.clock import Clock, stop
+from newsletter.worker.vigil import State, Vigil
 from subscribers.actors import COMMAND_LINE
-from tests.world import World, addresses, make_world
+from subscribers.models import Subscription, SubscriptionState
+from tests.world import HandClock, World, addresses, make_world
 
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - what shutil answers
@@ -29,21 +32,25 @@ class Machine:
     world: World
     steady: float = 1000.0
     free: float = 1e12
+    name: str = "here"
     vigil: Vigil = field(init=False)
 
     def __post_init__(self) -> None:
         room = Room((Path(),), 5.0, 200, lambda _: Usage(2_000_000_000, 0, self.free))
-        self.vigil = Vigil(self.world.database, room, self.world.live, self.world.clock, lambda: self.steady)
+        self.vigil = Vigil(self.world.database, room, self.world.live, self.name, self.world.clock, lambda: self.steady)
 
     def passes(self, seconds: float, *, wall: float | None = None) -> None:
         """Let time pass; the wall clock may say otherwise."""
         self.steady += seconds
         self.world.clock.forward(seconds if wall is None else wall)
 
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.world.desk, self.world.terms, 1.0, lambda: None, vigil=self.vigil.look)
+
     def tick(self) -> None:
-        clock = Clock(self.world.desk, self.world.terms, 1.0, lambda: None, vigil=self.vigil.look)
-        clock.tick()
-        clock.freeze_begun()
+        self.clock.tick()
+        self.clock.freeze_begun()
 
     def held(self) -> list[HoldKind]:
         with self.world.database.reading() as session:
@@ -157,3 +164,70 @@ def test_a_held_store_begins_freezes_and_claims_nothing(machine):
     machine.tick()
     world.dispatch()
     assert world.reached() == sorted(addresses(3) * 2)
+
+
+def test_after_a_jump_nothing_is_done_that_goes_by_the_time(sqlite_store):
+    machine = Machine(make_world(sqlite_store, MemoryProvider()))
+    machine.world.readers(addresses(3), confirmed=False)
+    machine.tick()
+    machine.passes(1, wall=400 * 86_400)
+    # Whichever job is first looks at the clocks before it does anything.
+    machine.clock.forget()
+    assert machine.held() == [HoldKind.clock]
+    clock = machine.clock
+    for job in (clock.begin_probes, clock.tell_who_ends_soon, clock.tidy_notices, clock.settle, clock.protect):
+        job()
+    with sqlite_store.reading() as session:
+        assert set(session.exec(select(Subscription.state))) == {SubscriptionState.pending}
+    machine.passes(1, wall=-400 * 86_400)
+    machine.clock.forget()
+    assert machine.held() == []
+
+
+def test_every_job_but_the_heartbeat_is_guarded(sqlite_store):
+    looks: list[str] = []
+    doubtful = State(trusts_clock=False, has_room=True)
+    world = make_world(sqlite_store, MemoryProvider())
+    clock = Clock(world.desk, world.terms, 1e6, lambda: None, lambda: looks.append("pulled"), vigil=lambda: doubtful)
+    sqlite_store.close()
+    # A job that did anything at all would need the store.
+    clock = replace(clock, desk=replace(clock.desk, database=cast("Database", None)))
+    scheduler = clock.start()
+    jobs = [job.func for job in scheduler.get_jobs() if job.func != clock.beat]
+    stop(scheduler)
+    assert len(jobs) == 10
+    for job in jobs:
+        job()
+    assert looks == []
+
+
+def test_a_service_that_starts_while_the_clock_is_doubted_waits_for_a_person(machine):
+    machine.tick()
+    machine.passes(1, wall=400 * 86_400)
+    machine.tick()
+    again = Machine(machine.world, steady=machine.steady)
+    assert not again.vigil.look().trusts_clock
+    again.passes(60)
+    assert not again.vigil.look().trusts_clock
+    assert again.held() == [HoldKind.clock]
+    with machine.world.database.writing() as session:
+        release_store(session, "here", by=COMMAND_LINE, now=machine.world.clock())
+    assert again.vigil.look().trusts_clock
+
+
+def test_a_machine_whose_clock_is_right_again_speaks_for_no_other(machine):
+    one = machine
+    other = Machine(one.world.having(clock=HandClock(one.world.clock.now)), name="there")
+    for each in (one, other):
+        each.tick()
+    for each in (one, other):
+        each.passes(1, wall=3600)
+        each.tick()
+    assert one.held() == [HoldKind.clock, HoldKind.clock]
+    one.passes(1, wall=-3600)
+    assert one.vigil.look().trusts_clock
+    assert not other.vigil.look().trusts_clock
+    assert other.held() == [HoldKind.clock]
+    other.passes(1, wall=-3600)
+    assert other.vigil.look().trusts_clock
+    assert other.held() == []

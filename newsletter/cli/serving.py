@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -30,7 +30,7 @@ from newsletter.feedback.pulling import pull, remove_next
 from newsletter.hosts import arrive, open_holds
 from newsletter.link_keys import keep_link_keys, note_link_keys, require_same_link_keys
 from newsletter.migrations import migrate
-from newsletter.notices.alerting import tell_next
+from newsletter.notices.alerting import AlertDesk, tell_next
 from newsletter.notices.dispatch import send_next, tidy
 from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
 from newsletter.providers.sendgrid_activity import look_up
@@ -297,6 +297,11 @@ def _dispatch_with_room(service: Service, desk: Desk) -> bool:
 
 
 @contextmanager
+def tellers(desk: AlertDesk) -> Sequence[Dispatchers]:
+    """Give each way to an operator a thread of its own: one that hangs keeps no other waiting."""
+    return [Dispatchers(partial(tell_next, desk, way), 1, f"alerts by {way}") for way in desk.ways]
+
+
 def _working(service: Service, emulator_url: str) -> Iterator[None]:
     """Dispatch, send notices and tick while the web is up; at the end finish the calls under way and begin no other."""
     provider = service.provider(emulator_url)
@@ -318,8 +323,7 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
         partial(look_up, api),
         Vigil(service.database, service.room, service.live, service.clock).look,
     )
-    teller = Dispatchers(partial(tell_next, service.alert_desk(provider)), 1, "alerts")
-    workers = (dispatchers, senders, listener, teller)
+    workers = (dispatchers, senders, listener, *tellers(service.alert_desk(emulator_url)))
     for threads in workers:
         threads.start()
     scheduler = clock.start()

@@ -183,6 +183,15 @@ class Service:
         return hooks
 
     @property
+    def heartbeat_url(self) -> str:
+        """The watch address; NOT LIVE only one on this machine, so that a copy does not answer for the original."""
+        url = self.settings.heartbeat_url.get_secret_value()
+        if url and not self.live and not is_loopback(urlsplit(url).hostname or ""):
+            structlog.get_logger(__name__).warning("NOT LIVE: the heartbeat's address is not on this machine")
+            return ""
+        return url
+
+    @property
     def gate(self) -> Gate:
         """What decides, beside the reader, whether a notice may leave."""
         return Gate(self.hasher, self.settings.allow_list)

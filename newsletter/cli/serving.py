@@ -38,6 +38,7 @@ from newsletter.settings import Settings
 from newsletter.web.app import create_app
 from newsletter.worker.clock import Clock, stop
 from newsletter.worker.dispatchers import NOTICE_THREADS, Dispatchers
+from newsletter.worker.heartbeat import Heartbeat
 from newsletter.worker.vigil import Vigil
 from subscribers.hashing import adopt_peppers, require_same_pepper
 
@@ -296,12 +297,12 @@ def _dispatch_with_room(service: Service, desk: Desk) -> bool:
     return not service.room.lack() and dispatch_next(desk)
 
 
-@contextmanager
 def tellers(desk: AlertDesk) -> Sequence[Dispatchers]:
     """Give each way to an operator a thread of its own: one that hangs keeps no other waiting."""
     return [Dispatchers(partial(tell_next, desk, way), 1, f"alerts by {way}") for way in desk.ways]
 
 
+@contextmanager
 def _working(service: Service, emulator_url: str) -> Iterator[None]:
     """Dispatch, send notices and tick while the web is up; at the end finish the calls under way and begin no other."""
     provider = service.provider(emulator_url)
@@ -319,7 +320,7 @@ def _working(service: Service, emulator_url: str) -> Iterator[None]:
         service.settings.tick_seconds,
         dispatchers.wake,
         partial(_pull_lists, service, api),
-        service.settings.heartbeat_url.get_secret_value(),
+        Heartbeat(service.heartbeat_url, service.live, service.settings.tick_seconds),
         partial(look_up, api),
         Vigil(service.database, service.room, service.live, service.clock).look,
     )

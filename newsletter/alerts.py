@@ -1,7 +1,8 @@
 """Alerts: what an operator must hear of, written in the transaction that causes it. Beside the outbox.
 
 ``notices.alerting`` tells them, by mail and by hooks that are not SendGrid, each way by itself. The same thing within
-an hour is counted on the first and not told again: an alert that comes every minute is read by nobody.
+an hour is counted on the first and not told again: an alert that comes every minute is read by nobody. What was counted
+is said when the same is told the next time.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, UniqueConstraint, delete
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    case,
+    delete,
+    update,
+)
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from subscribers.bulk import rows_changed
@@ -32,6 +45,8 @@ class AlertKind(StrEnum):
     slot_empty = "slot_empty"
     store_held = "store_held"
     trial = "trial"
+    disk_full = "disk_full"
+    notices_refused = "notices_refused"
 
 
 class PostState(StrEnum):
@@ -44,6 +59,10 @@ class PostState(StrEnum):
 
 #: Not the same one twice in this time.
 QUIET = timedelta(hours=1)
+#: What was told longer ago is not spoken of when the same comes again.
+REMEMBERED = timedelta(days=1)
+#: What could not be told for so long is news to nobody any more.
+GIVE_UP_AFTER = timedelta(hours=24)
 #: How long the log is kept (docs/retention.md): a year, so that what went wrong at the same time of year can be seen.
 KEPT_FOR = timedelta(days=400)
 
@@ -61,7 +80,7 @@ class Alert(SQLModel, table=True):
         sa_column=Column(Integer, ForeignKey("publication.id", name="fk_alert_publication"), nullable=False)
     )
     live: bool = Field(sa_column=Column(Boolean, nullable=False))
-    #: Small facts for its text; never an address.
+    #: Small facts for its text; never an address. ``cause`` is a short code by which the same is known again.
     facts: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
     #: How often it happened again within the hour.
     repeats: int = 0
@@ -79,7 +98,7 @@ class AlertPost(SQLModel, table=True):
 
     id: int = Field(default=None, primary_key=True)
     alert_id: int = Field(sa_column=Column(Integer, ForeignKey("alert.id", name="fk_alert_post_alert"), nullable=False))
-    #: The way by its number and kind, such as ``hook 1 (feishu)``; never its address, which is a secret.
+    #: The way by its name (``hooks.Hook.name``); never its address, which is a secret.
     way: str = Field(sa_column=Column(String(60), nullable=False))
     state: PostState = Field(sa_column=Column(words_column(PostState, "ck_alert_post_state"), nullable=False))
     tries: int = 0
@@ -101,24 +120,39 @@ class NewAlert:
 
 def raise_alert(session: Session, new: NewAlert, *, now: datetime) -> int:
     """Have an operator told once this transaction is committed; give the alert's id, which may be an earlier one's."""
+    before = _last_alike(session, new, now)
+    if before and before.created_at > now - QUIET:
+        before.repeats += 1
+        session.add(before)
+        session.flush()
+        return before.id
+    since = {"before": str(before.repeats)} if before and before.repeats else {}
+    alert = Alert(**{**vars(new), "facts": {**new.facts, **since}}, created_at=now)
+    session.add(alert)
+    session.flush()
+    return alert.id
+
+
+def _last_alike(session: Session, new: NewAlert, now: datetime) -> Alert | None:
     alike = select(Alert).where(
         Alert.kind == new.kind,
         Alert.about == new.about,
         Alert.publication_id == new.publication_id,
         col(Alert.live).is_(new.live),
-        col(Alert.created_at) > now - QUIET,
+        col(Alert.created_at) > now - REMEMBERED,
     )
     # A mailing that halts again for another reason is other news.
     told = session.exec(alike.order_by(col(Alert.id).desc()))
-    if before := next((one for one in told if _reason(one.facts) == _reason(new.facts)), None):
-        before.repeats += 1
-        session.add(before)
-        session.flush()
-        return before.id
-    alert = Alert(**{**vars(new), "facts": dict(new.facts)}, created_at=now)
-    session.add(alert)
-    session.flush()
-    return alert.id
+    return next((one for one in told if _cause(one.facts) == _cause(new.facts)), None)
+
+
+def give_up(session: Session, *, now: datetime) -> int:
+    """Give up what no way could be told within a day, such as by one that the settings name no more; tell how many."""
+    old = select(Alert.id).where(col(Alert.created_at) < now - GIVE_UP_AFTER)
+    waiting = (col(AlertPost.state) == PostState.waiting) & col(AlertPost.alert_id).in_(old)
+    result = case((col(AlertPost.result) == "", "nobody told by this way for a day"), else_=col(AlertPost.result))
+    values = {"state": PostState.given_up, "ended_at": now, "result": result}
+    return rows_changed(session.execute(update(AlertPost).where(waiting).values(**values)))
 
 
 def purge(session: Session, *, now: datetime) -> int:
@@ -128,5 +162,6 @@ def purge(session: Session, *, now: datetime) -> int:
     return rows_changed(session.execute(delete(Alert).where(old)))
 
 
-def _reason(facts: Mapping[str, str]) -> str:
-    return facts.get("reason", "")
+def _cause(facts: Mapping[str, str]) -> str:
+    # A sentence tells numbers, which change while the cause does not; where there is no code it is all there is.
+    return facts.get("cause") or facts.get("reason", "")

@@ -36,7 +36,7 @@ from newsletter.journal.entries import Scribe
 from newsletter.journal.segments import Journal
 from newsletter.migrations import require_current
 from newsletter.notices.addressing import Gate
-from newsletter.notices.alerting import AlertDesk
+from newsletter.notices.alerting import PATIENCE_SECONDS, AlertDesk
 from newsletter.notices.dispatch import NoticeDesk
 from newsletter.notices.hooks import Hook, read_hook
 from newsletter.notices.letters import Stationery
@@ -166,13 +166,15 @@ class Service:
         """What notices are written with."""
         return Stationery(self.notice_theme, self.signer, self.settings.public_url)
 
-    def alert_desk(self, provider: Provider) -> AlertDesk:
-        """Give a desk from which operators are told.
+    def alert_desk(self, emulator_url: str) -> AlertDesk:
+        """Give a desk from which operators are told, through a provider that is not waited for as long as for issues.
 
         Raises:
             Misconfigured: A hook cannot be read, or is not on this machine while NOT LIVE.
         """
         words = yaml.safe_load((shipped("templates") / "alerts" / "words.yaml").read_text(encoding="utf-8"))
+        account = self._account(emulator_url)
+        provider = SendGridProvider(replace(account, timeout=min(account.timeout, PATIENCE_SECONDS)))
         addresses = self.settings.alert_mail
         return AlertDesk(self.database, provider, addresses, self._alert_hooks, words, self.live, self.clock)
 
@@ -186,6 +188,15 @@ class Service:
             structlog.get_logger(__name__).warning("NOT LIVE: hooks that are not on this machine are not called")
             return tuple(one for one in hooks if is_loopback(urlsplit(one.url).hostname or ""))
         return hooks
+
+    @property
+    def heartbeat_url(self) -> str:
+        """The watch address; NOT LIVE only one on this machine, so that a copy does not answer for the original."""
+        url = self.settings.heartbeat_url.get_secret_value()
+        if url and not self.live and not is_loopback(urlsplit(url).hostname or ""):
+            structlog.get_logger(__name__).warning("NOT LIVE: the heartbeat's address is not on this machine")
+            return ""
+        return url
 
     @property
     def gate(self) -> Gate:

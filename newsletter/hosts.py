@@ -103,15 +103,17 @@ def hold_store(  # noqa: PLR0913 - what and why, for which machine, and the shap
         return False
     session.add(StoreHold(kind=kind, reason=reason, machine=machine, held_at=now))
     session.flush()
-    tell_of_store(session, kind, reason, live=live, now=now)
+    tell_of_store(session, AlertKind.store_held, kind, reason, live=live, now=now)
     return True
 
 
-def tell_of_store(session: Session, about: str, reason: str, *, live: bool, now: datetime) -> None:
-    """Have the operators of every publication told that nothing of the store is mailed, and why."""
+def tell_of_store(  # noqa: PLR0913 - what and why, to which side, and when
+    session: Session, kind: AlertKind, cause: str, reason: str, *, live: bool, now: datetime
+) -> None:
+    """Have the operators of every publication told why nothing of the store is mailed; ``cause`` is a word for it."""
+    facts = {"cause": cause, "reason": reason}
     for publication_id in session.exec(select(Publication.id).order_by(col(Publication.id))):
-        alert = NewAlert(AlertKind.store_held, f"store: {about}", publication_id, live, {"reason": reason})
-        raise_alert(session, alert, now=now)
+        raise_alert(session, NewAlert(kind, f"store: {cause}", publication_id, live, facts), now=now)
 
 
 def release_store(session: Session, machine: str, *, by: Actor, now: datetime) -> Sequence[OpenHold]:

@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         description="Hooks that alerts are posted to, by spaces: https://…#whsec_…, feishu+…, wecom+…, dingtalk+….",
     )
     heartbeat_url: SecretStr = Field(
-        SecretStr(""), description="Address that is fetched each minute while the clock ticks; empty: none."
+        SecretStr(""), description="Address that is fetched each minute while mailings could begin; empty: none."
     )
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that `serve` listens on; 0 takes a free one.")
@@ -198,6 +198,15 @@ class Settings(BaseSettings):
     def _is_loopback(cls, value: str) -> str:
         if value and not is_loopback(urlsplit(value).hostname or ""):
             raise ValueError(f"{value!r} is not on this machine: the local SendGrid is reached on loopback only")
+        return value
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _is_watch_address(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        # Of the address, which is a secret, nothing is repeated.
+        if url and not (url.startswith(("https://", "http://")) and urlsplit(url).hostname):
+            raise ValueError("write it as https://host/path")
         return value
 
     @model_validator(mode="after")

@@ -24,6 +24,12 @@ class WebHook:
     calls: list[TakenCall] = field(default_factory=list)
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    took: threading.Condition = field(default_factory=threading.Condition)
+
+    def wait_for(self, calls: int) -> None:
+        """Wait until so many calls have come."""
+        with self.took:
+            assert self.took.wait_for(lambda: len(self.calls) >= calls, timeout=30), self.calls
 
 
 @contextmanager
@@ -34,7 +40,10 @@ def web_hook() -> Iterator[WebHook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            hook.calls.append(TakenCall(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            with hook.took:
+                hook.calls.append(TakenCall(self.path, headers, body))
+                hook.took.notify_all()
             status, said = hook.answers.pop(0) if hook.answers else (200, b'{"code":0,"errcode":0}')
             self.send_response(status)
             self.send_header("Location", "/elsewhere")
@@ -52,7 +61,7 @@ def web_hook() -> Iterator[WebHook]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hook.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield hook

@@ -31,16 +31,16 @@ def list_(limit: Limit = 50, as_json: AsJSON = False) -> None:
 def trial(publication: PublicationCode = None, as_json: AsJSON = False) -> None:
     """Tell a trial by every way there is, at once, and say how each went."""
     service = open_service()
-    provider = service.provider(service.local_sendgrid_url)
-    desk = service.alert_desk(provider)
+    desk = service.alert_desk(service.local_sendgrid_url)
     if not desk.ways:
         raise Refused("there is no way to tell: set NEWSLETTER_ALERT_MAIL or NEWSLETTER_ALERT_HOOKS (docs/alerts.md)")
     with service.database.writing() as session:
         found = publication_named(session, publication)
         about = f"trial at {service.clock():%H:%M:%S}"
         alert_id = raise_alert(session, NewAlert(AlertKind.trial, about, found.id, service.live), now=service.clock())
-    while tell_next(desk):
-        pass
+    for way in desk.ways:
+        while tell_next(desk, way):
+            pass
     with service.database.reading() as session:
         ways = _ways(session, alert_id)
     if as_json:

@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -32,7 +32,7 @@ from newsletter.feedback.pulling import pull, remove_next
 from newsletter.hosts import arrive, open_holds
 from newsletter.link_keys import keep_link_keys, note_link_keys, require_same_link_keys
 from newsletter.migrations import migrate
-from newsletter.notices.alerting import tell_next
+from newsletter.notices.alerting import AlertDesk, tell_next
 from newsletter.notices.dispatch import send_next, tidy
 from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
 from newsletter.providers.sendgrid_activity import look_up
@@ -40,6 +40,7 @@ from newsletter.settings import Settings
 from newsletter.web.app import create_app
 from newsletter.worker.clock import Clock, stop
 from newsletter.worker.dispatchers import NOTICE_THREADS, Dispatchers
+from newsletter.worker.heartbeat import Heartbeat
 from newsletter.worker.vigil import Vigil
 from subscribers.hashing import adopt_peppers, require_same_pepper
 
@@ -328,6 +329,11 @@ def _dispatch_with_room(service: Service, desk: Desk) -> bool:
     return not service.room.lack() and dispatch_next(desk)
 
 
+def tellers(desk: AlertDesk) -> Sequence[Dispatchers]:
+    """Give each way to an operator a thread of its own: one that hangs keeps no other waiting."""
+    return [Dispatchers(partial(tell_next, desk, way), 1, f"alerts by {way}") for way in desk.ways]
+
+
 @contextmanager
 def _working(service: Service, emulator_url: str) -> Iterator[Callable[[], None]]:
     """Dispatch, send notices and tick while the web is up; at the end finish the calls under way and begin no other.
@@ -349,12 +355,11 @@ def _working(service: Service, emulator_url: str) -> Iterator[Callable[[], None]
         service.settings.tick_seconds,
         dispatchers.wake,
         partial(_pull_lists, service, api),
-        service.settings.heartbeat_url.get_secret_value(),
+        Heartbeat(service.heartbeat_url, service.live, service.settings.tick_seconds),
         partial(look_up, api),
         Vigil(service.database, service.room, service.live, service.machine, service.clock).look,
     )
-    teller = Dispatchers(partial(tell_next, service.alert_desk(provider)), 1, "alerts")
-    workers = (dispatchers, senders, listener, teller)
+    workers = (dispatchers, senders, listener, *tellers(service.alert_desk(emulator_url)))
     for threads in workers:
         threads.start()
     scheduler = clock.start()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from newsletter.doctor import account, machine, publications, senders, webhook
+from newsletter.doctor import account, alarms, machine, publications, senders, webhook
 from newsletter.doctor.installation import Installation
 from newsletter.doctor.results import Check, Result, run
 
@@ -21,6 +21,7 @@ CHECKS: Mapping[str, Check[Installation]] = {
     "webhook": webhook.settings,
     "webhook-key": webhook.signature,
     "reachable": webhook.reachable,
+    "alarms": alarms.ways,
     "publication": publications.complete,
     "allow-list": publications.allow_list,
     "domain": senders.domain,

@@ -128,7 +128,8 @@ def _judged(base: str, health: requests.Response, hook: requests.Response) -> It
             "let the proxy pass every path on, without a redirect",
         )
     elif not said.get("live"):
-        yield problem(f"the service at {base} is NOT LIVE", "restart `newsletter serve` with these settings")
+        todo = "restart `newsletter serve` with these settings; expected as long as you only ask before going live"
+        yield problem(f"the service at {base} is NOT LIVE", todo)
     # It takes POST alone: another answer comes from something before it, or from a version without it.
     elif hook.status_code != requests.codes.method_not_allowed:
         yield problem(f"{base}{PATH} answers {hook.status_code}", "let the proxy pass this path on to the service")

@@ -1,7 +1,8 @@
 """Alerting: alerts leave by every way that the settings name, each by itself, and how that went is kept.
 
-After ``alerts``, beside the notices. A way that fails is tried again, later each time, for a day; that SendGrid refuses
-everything keeps no hook from telling so. A worker that dies tells the same once more at worst; hooks know its number.
+After ``alerts``, beside the notices. A way that fails is tried again, later each time, for a day; each has a worker of
+its own, so that SendGrid keeps no hook from telling that it refuses everything, or hangs. A worker that dies tells the
+same once more at worst, as does an answer that is lost; hooks know the alert's number.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +15,11 @@ from typing import Any
 import requests
 import structlog
 import urllib3
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import ColumnElement, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from newsletter.alerts import Alert, AlertPost, PostState
+from newsletter.alerts import GIVE_UP_AFTER, Alert, AlertPost, PostState
 from newsletter.database import Database
 from newsletter.notices.hooks import Hook, call_of, refusal_in
 from newsletter.providers.base import Ending, Message, Provider, Recipient
@@ -28,10 +30,13 @@ from subscribers.bulk import insert_missing, rows_changed
 log = structlog.get_logger(__name__)
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 10.0, 3600.0
-GIVE_UP_AFTER = timedelta(hours=24)
-#: While one worker tells by a way, no other does.
+#: No answer is waited for longer, by whichever way.
+PATIENCE_SECONDS = 10.0
+#: A way that is new hears what was raised in this time before it; what others were told earlier is no news.
+NEWS_FOR = timedelta(hours=1)
+#: While one worker tells an alert by a way, no other does.
 _LEASE = timedelta(minutes=2)
-_TIMEOUT, _ANSWER_LIMIT = 10.0, 20_000
+_ANSWER_LIMIT = 20_000
 
 
 @dataclass(frozen=True)
@@ -57,58 +62,58 @@ class AlertDesk:
     def ways(self) -> dict[str, "Hook | None"]:
         """The ways by their names; mail has no hook."""
         mail: dict[str, Hook | None] = {"mail": None} if self.addresses else {}
-        return mail | {f"hook {number} ({one.kind})": one for number, one in enumerate(self.hooks, start=1)}
+        return mail | {one.name: one for one in self.hooks}
 
 
-def tell_next(desk: AlertDesk) -> bool:
-    """Tell the next alert by the next way that it was not told by; say whether there was one."""
-    if not desk.ways:
-        return False
+def tell_next(desk: AlertDesk, way: str) -> bool:
+    """Tell the next alert that waits for one of the desk's ways; say whether there was one."""
     with desk.database.reading() as session:
         # Only looks, so that an idle worker never keeps a writer waiting.
-        if not _is_work(session, desk):
+        if not _is_work(session, desk, way):
             return False
     with desk.database.writing() as session:
         _order(session, desk)
-        claimed = _claim(session, desk)
-        if claimed is None:
+        if (claimed := _claim(session, desk, way)) is None:
             return False
-        post_id, alert, way = claimed
+        post_id, alert = claimed
         publication = publication_by_id(session, alert.publication_id)
-    hook = desk.ways[way]
-    text = text_of(alert, publication, desk.words)
-    failure = _by_mail(desk, publication, text) if hook is None else _by_hook(desk, hook, alert, publication, text)
+    failure = _tell(desk, desk.ways[way], alert, publication)
     with desk.database.writing() as session:
         _settle(session, post_id, alert, failure, now=desk.clock())
     return True
 
 
-def _is_work(session: Session, desk: AlertDesk) -> bool:
-    """Tell whether an alert was not yet handed to every way, or waits to be told now."""
-    ordered = (
-        select(AlertPost.alert_id)
-        .where(col(AlertPost.way).in_(list(desk.ways)))
-        .group_by(col(AlertPost.alert_id))
-        .having(func.count() >= len(desk.ways))
-    )
-    new = select(Alert.id).where(_is_fresh(desk), col(Alert.id).not_in(ordered)).limit(1)
-    waiting = select(AlertPost.id).where(_is_due(desk)).limit(1)
-    return any(session.exec(found).first() is not None for found in (new, waiting))
+def _is_work(session: Session, desk: AlertDesk, way: str) -> bool:
+    """Tell whether an alert was not yet handed to a way, or waits to be told by it now."""
+    handed = select(AlertPost.id).where(col(AlertPost.alert_id) == col(Alert.id), AlertPost.way == way).exists()
+    new = select(Alert.id).where(_is_news(desk), ~handed).limit(1)
+    waiting = _of_posts().where(_is_due(desk, way)).limit(1)
+    return session.exec(new).first() is not None or session.exec(waiting).first() is not None
+
+
+def _of_posts() -> SelectOfScalar[AlertPost]:
+    return select(AlertPost).join(Alert, col(Alert.id) == col(AlertPost.alert_id))
 
 
 def _is_fresh(desk: AlertDesk) -> ColumnElement[bool]:
     """Tell in SQL which alerts of this side of NOT LIVE are still worth telling."""
-    return (col(Alert.created_at) > desk.clock() - GIVE_UP_AFTER) & col(Alert.live).is_(desk.live)
+    return (col(Alert.created_at) >= desk.clock() - GIVE_UP_AFTER) & col(Alert.live).is_(desk.live)
 
 
-def _is_due(desk: AlertDesk) -> ColumnElement[bool]:
+def _is_news(desk: AlertDesk) -> ColumnElement[bool]:
+    """Tell in SQL which alerts a way that was handed none of them hears: the recent, and those handed to nobody."""
+    handed = select(AlertPost.id).where(col(AlertPost.alert_id) == col(Alert.id)).exists()
+    return _is_fresh(desk) & ((col(Alert.created_at) > desk.clock() - NEWS_FOR) | ~handed)
+
+
+def _is_due(desk: AlertDesk, way: str) -> ColumnElement[bool]:
     due = col(AlertPost.not_before).is_(None) | (col(AlertPost.not_before) <= desk.clock())
-    return (col(AlertPost.state) == PostState.waiting) & due & col(AlertPost.way).in_(list(desk.ways))
+    return _is_fresh(desk) & (col(AlertPost.state) == PostState.waiting) & due & (col(AlertPost.way) == way)
 
 
 def _order(session: Session, desk: AlertDesk) -> None:
-    """Have each fresh alert of this side of NOT LIVE told by every way there is."""
-    alerts = session.exec(select(Alert.id).where(_is_fresh(desk))).all()
+    """Have each alert that is news told by every way there is."""
+    alerts = session.exec(select(Alert.id).where(_is_news(desk))).all()
     rows: list[dict[str, object]] = [
         {"alert_id": one, "way": way, "state": PostState.waiting, "tries": 0, "result": ""}
         for one in alerts
@@ -117,22 +122,15 @@ def _order(session: Session, desk: AlertDesk) -> None:
     insert_missing(session, AlertPost, rows)
 
 
-def _claim(session: Session, desk: AlertDesk) -> tuple[int, Alert, str] | None:
-    now = desk.clock()
-    found = (
-        select(AlertPost, Alert)
-        .join(Alert, col(Alert.id) == col(AlertPost.alert_id))
-        .where(_is_due(desk))
-        .order_by(col(AlertPost.id))
-        .limit(1)
-    )
-    if (row := session.exec(found).first()) is None:
+def _claim(session: Session, desk: AlertDesk, way: str) -> tuple[int, Alert] | None:
+    # What was never tried goes first: news must not wait behind what fails again and again.
+    found = _of_posts().where(_is_due(desk, way)).order_by(col(AlertPost.tries), col(AlertPost.id)).limit(1)
+    if (post := session.exec(found).first()) is None:
         return None
-    post, alert = row
     mine = (col(AlertPost.id) == post.id) & (col(AlertPost.tries) == post.tries)
-    values = {"tries": post.tries + 1, "not_before": now + _LEASE}
+    values = {"tries": post.tries + 1, "not_before": desk.clock() + _LEASE}
     claimed = rows_changed(session.execute(update(AlertPost).where(mine).values(**values)))
-    return (post.id, alert, post.way) if claimed else None
+    return (post.id, session.get_one(Alert, post.alert_id)) if claimed else None
 
 
 def _settle(session: Session, post_id: int, alert: Alert, failure: str, *, now: datetime) -> None:
@@ -168,6 +166,7 @@ def text_of(alert: Alert, publication: Publication, words: Mapping[str, Mapping[
     said = own[alert.kind]
     facts = _Facts({**alert.facts, "publication": publication.name, "about": alert.about})
     again = [own["again"].format(repeats=alert.repeats)] if alert.repeats else []
+    again += [own["before"].format_map(facts)] if "before" in facts else []
     side = [] if alert.live else [own["not_live"]]
     following = f"{own['next']}: {said['next'].format_map(facts)}"
     return Told(said["title"].format_map(facts), (said["text"].format_map(facts), *again, following, *side))
@@ -178,6 +177,16 @@ class _Facts(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return "?"
+
+
+def _tell(desk: AlertDesk, hook: Hook | None, alert: Alert, publication: Publication) -> str:
+    """Tell an alert by a hook, or else by mail; tell what went wrong, or nothing."""
+    try:
+        text = text_of(alert, publication, desk.words)
+        return _by_hook(desk, hook, alert, publication, text) if hook else _by_mail(desk, publication, text)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a try that failed, and ends with the others
+        # Only the name: the text of some errors holds the address, which is a secret.
+        return f"it could not be told: {type(error).__name__}"
 
 
 def _by_mail(desk: AlertDesk, publication: Publication, told: Told) -> str:
@@ -211,7 +220,7 @@ def _by_hook(desk: AlertDesk, hook: Hook, alert: Alert, publication: Publication
                 call.url,
                 data=call.body,
                 headers=dict(call.headers),
-                timeout=_TIMEOUT,
+                timeout=PATIENCE_SECONDS,
                 allow_redirects=False,
                 stream=True,
             ) as answer:

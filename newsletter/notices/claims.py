@@ -114,7 +114,7 @@ def settle(session: Session, claim: NoticeClaim, end: CallEnd, *, now: datetime)
     if state is NoticeState.waiting and again > notice.created_at + GIVE_UP_AFTER:
         state = NoticeState.refused
     values: dict[str, object] = {"tries": tries, "lease_until": None, "message_id": end.message_id}
-    values |= {"reason": "" if state is NoticeState.accepted else _in_words(end)}
+    values |= {"reason": "" if state is NoticeState.accepted else in_words(end)}
     values |= {"ended_at": now} if state in ENDED else {"not_before": again}
     return state if move_notice(session, claim, state, **values) else None
 
@@ -155,7 +155,8 @@ def drop_other_side(session: Session, *, live: bool, now: datetime) -> int:
     return rows_changed(session.execute(update(Notice).where(other).values(**values)))
 
 
-def _in_words(end: CallEnd) -> str:
+def in_words(end: CallEnd) -> str:
+    """Say how a call ended, for people."""
     answered = f"the provider answered {end.status} ({end.ending})" if end.status else f"no answer ({end.ending})"
     return f"{answered}: {end.detail}" if end.detail else answered
 

@@ -20,6 +20,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
+from newsletter.alerts import AlertKind, NewAlert, give_up, raise_alert
 from newsletter.alerts import purge as purge_alerts
 from newsletter.database import Database
 from newsletter.errors import NewsletterError
@@ -32,6 +33,7 @@ from newsletter.notices.claims import (
     drop,
     drop_other_side,
     find_claimed,
+    in_words,
     is_work,
     move_notice,
     put_back,
@@ -115,6 +117,7 @@ def tidy(database: Database, *, live: bool, now: datetime, alone: bool = False) 
         unknown = sweep(session, now=now, all_of_them=alone)
         dropped = drop_other_side(session, live=live, now=now)
         purge(session, now=now)
+        give_up(session, now=now)
         purge_alerts(session, now=now)
     if unknown:
         log.warning("outcome unknown: a worker died during its call", notices=unknown)
@@ -209,6 +212,8 @@ def _settle_surely(desk: NoticeDesk, claim: NoticeClaim, end: CallEnd) -> None:
                 state = settle(session, claim, end, now=desk.clock())
                 if state is NoticeState.accepted:
                     _accepted(session, session.get_one(Notice, claim.notice_id), end, desk.clock())
+                elif end.ending is Ending.unauthorised:
+                    _refused(session, session.get_one(Notice, claim.notice_id), end, desk.clock())
         except SQLAlchemyError as error:
             log.warning(
                 "the end of a call could not be recorded yet", notice=claim.notice_id, error=type(error).__name__
@@ -230,6 +235,13 @@ def _accepted(session: Session, notice: Notice, end: CallEnd, now: datetime) -> 
     detail = {"notice": str(notice.id), "message_id": end.message_id or "", "text_sha256": notice.text_sha256}
     proof = Proof(ConsentKind.confirm_sent, str(notice.kind), detail, locale=notice.locale)
     record(session, find_subscription(session, notice.subscription_id), proof, by=_OUTBOX, now=notice.ended_at or now)
+
+
+def _refused(session: Session, notice: Notice, end: CallEnd, now: datetime) -> None:
+    """Have an operator told that the key or the account is refused: every other notice waits as well."""
+    facts = {"cause": f"status {end.status}", "said": in_words(end)}
+    alert = NewAlert(AlertKind.notices_refused, "notices", notice.publication_id, notice.live, facts)
+    raise_alert(session, alert, now=now)
 
 
 def _lease(desk: NoticeDesk) -> datetime:

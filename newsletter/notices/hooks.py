@@ -20,6 +20,8 @@ from standardwebhooks import Webhook
 
 #: What robots call the code of their answer; the last is an older Feishu's.
 _CODES = ("code", "errcode", "StatusCode")
+#: So much of a hook's host stands in its name, which the log has 60 characters for.
+_HOST_CHARACTERS = 40
 
 
 class HookKind(StrEnum):
@@ -38,6 +40,12 @@ class Hook:
     kind: HookKind
     url: str
     secret: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called, wherever it stands in the settings; nobody could call it by that."""
+        host = (urlsplit(self.url).hostname or "")[:_HOST_CHARACTERS]
+        return f"{self.kind} {host} {hashlib.sha256(self.url.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import wraps
-from http import HTTPStatus
 
-import requests
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from newsletter.database import is_reachable
 from newsletter.delivery.audience import FreezeTerms, freeze
 from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
@@ -34,6 +31,7 @@ from newsletter.hosts import store_may_mail
 from newsletter.notices.dispatch import tidy
 from newsletter.plan_calls import purge_calls
 from newsletter.providers.sendgrid_activity import LookedUp
+from newsletter.worker.heartbeat import BEAT_SECONDS, Heartbeat
 from newsletter.worker.plan_days import end_what_is_over, tell_who_ends_soon
 from newsletter.worker.vigil import State
 from subscribers.actors import CLOCK
@@ -51,7 +49,6 @@ SETTLE_SECONDS = 5.0
 #: Seconds between two looks at what the provider's record could be asked; ``looking_up`` keeps its limit.
 LOOK_UP_SECONDS = 5.0
 #: Off the full hour, when every other cron job of the world asks (SendGrid's own advice for sending).
-HEARTBEAT_TIMEOUT = 10.0
 NIGHTLY = {"hour": 19, "minute": 23}
 
 
@@ -76,8 +73,8 @@ class Clock:
     wake: Callable[[], None]
     #: Brings what stands on the provider's own lists; every night at a quiet hour (UTC).
     pull_lists: Callable[[], object] | None = None
-    #: Fetched while the clock ticks and the store answers, so that somebody notices when neither does.
-    heartbeat_url: str = ""
+    #: Hears of ticks, and tells them on, so that somebody notices when there are none.
+    heartbeat: Heartbeat | None = None
     #: Asks the provider's record of messages about an attempt.
     ask_record: Callable[[str], LookedUp] | None = None
     #: Looks at the machine itself; without one all is well with it.
@@ -97,7 +94,7 @@ class Clock:
             self.begin_probes: TIDY_SECONDS,
             self.settle: SETTLE_SECONDS,
             self.look_up: LOOK_UP_SECONDS,
-            self.beat: TIDY_SECONDS,
+            self.beat: BEAT_SECONDS,
         }
         for job, seconds in jobs.items():
             # Without a grace time of its own, APScheduler drops a tick that is a second late, and with it the mailing.
@@ -138,6 +135,8 @@ class Clock:
         if freed:
             log.info("batches freed from a dead worker", batches=freed)
         self.wake()
+        if self.heartbeat is not None and machine.has_room:
+            self.heartbeat.ticked()
 
     def _unwind(self) -> None:
         """Take back what cancelled mailings have left: after a crash, or after the last of their calls has ended."""
@@ -248,18 +247,9 @@ class Clock:
                 log.info("addresses will be tried once more", addresses=begun)
 
     def beat(self) -> None:
-        """Say that this machine lives: only after a look into the store, and never in anybody's way."""
-        if not self.heartbeat_url:
-            return
-        is_reachable(self.desk.database)
-        try:
-            answer = requests.get(self.heartbeat_url, timeout=HEARTBEAT_TIMEOUT, allow_redirects=False)
-        except requests.RequestException as error:
-            # Its text holds the address, which is a secret.
-            log.warning("the heartbeat was not heard", error=type(error).__name__)
-            return
-        if answer.status_code >= HTTPStatus.BAD_REQUEST:
-            log.warning("the heartbeat was not heard", status=answer.status_code)
+        """Let the watch hear of this machine, as long as the ticks come to their end."""
+        if self.heartbeat is not None:
+            self.heartbeat.beat(self.desk.database)
 
     @_by_a_trusted_clock
     def tidy_notices(self) -> None:

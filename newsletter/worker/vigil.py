@@ -13,6 +13,7 @@ from datetime import datetime
 
 import structlog
 
+from newsletter.alerts import AlertKind
 from newsletter.database import Database
 from newsletter.hosts import HoldKind, believe_clock, hold_store, open_holds, tell_of_store
 from newsletter.room import Room
@@ -107,7 +108,7 @@ class Vigil:
         if lack and not self._lacked:
             log.error("nothing new is mailed", why=lack)
             with self.database.writing() as session:
-                tell_of_store(session, "disk", lack, live=self.live, now=self.clock())
+                tell_of_store(session, AlertKind.disk_full, "disk", lack, live=self.live, now=self.clock())
         elif self._lacked and not lack:
             log.warning("there is room on the disk again: mailing goes on")
         self._lacked = bool(lack)

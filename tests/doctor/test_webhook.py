@@ -111,6 +111,7 @@ def test_the_service_is_reached_over_https_where_readers_reach_it(ward, tls):
         assert "/webhooks/sendgrid answers 404" in ward.says("reachable")
         outside.on("/healthz", {"status": "ok", "live": False})
         assert "is NOT LIVE" in ward.says("reachable")
+        assert "expected as long as you only ask before going live" in ward.says("reachable")
         for body, status in ((b"<html>", 200), (None, 301), ([], 200)):
             outside.on("/healthz", body, status, Location="https://elsewhere.example.org")
             assert "not as this service does" in ward.says("reachable")

@@ -1,5 +1,7 @@
 """What the composition chooses: who takes our mail, and the secret that suppressed addresses are kept with."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import SecretStr, ValidationError
 
@@ -44,9 +46,28 @@ def test_with_both_sendgrid_takes_it_at_the_address_that_is_set():
     assert account.key == SecretStr(KEY)
 
 
+def test_an_alert_mail_is_not_waited_for_as_long_as_an_issue(tmp_path):
+    settings = Settings(_env_file=None, data_dir=tmp_path)
+    migrate(open_database(settings))
+    for timeout, waited in ((60.0, 10.0), (3.0, 3.0)):
+        service = Service(settings.model_copy(update={"sendgrid_timeout": timeout}))
+        told_by = service.alert_desk(LOCAL).provider
+        assert isinstance(told_by, SendGridProvider)
+        assert told_by.account == replace(provider().account, timeout=waited)
+
+
+@pytest.mark.parametrize("url", ["https://watch.example.com/ping/1", "http://127.0.0.1:9/ping"])
+def test_a_copy_that_is_not_live_does_not_answer_for_the_original(url):
+    settings = Settings(_env_file=None, heartbeat_url=url, sendgrid_api_key=KEY, public_url="https://n.example.com")
+    assert Service(settings.model_copy(update={"live": True})).heartbeat_url == url
+    assert Service(settings).heartbeat_url == (url if "127.0.0.1" in url else "")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"heartbeat_url": "watch.example.com/ping"},
+        {"heartbeat_url": "https://["},
         {"emulator_url": "http://mail.example.com"},
         {"emulator_url": "http://192.168.1.5:8025"},
         {"public_url": "ftp://x"},

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import pytest
 import structlog
 from sqlalchemy.exc import OperationalError
+from sqlmodel import select
 
+from newsletter.alerts import Alert, AlertKind
 from newsletter.database import sqlite_module
 from newsletter.notices.claims import AFTER, GIVE_UP_AFTER, LONGEST_WAIT_SECONDS, claim_next, wait_seconds
 from newsletter.notices.dispatch import send_next, tidy
@@ -64,6 +66,19 @@ def test_every_ending_of_a_call_leads_where_the_table_says(office, ending):
     assert (notice.not_before is not None) is (AFTER[ending] is NoticeState.waiting)
     office.world.clock.forward(LONGEST_WAIT_SECONDS)
     assert office.send() == (1 if AFTER[ending] is NoticeState.waiting else 0)
+
+
+def test_a_key_that_is_refused_is_told_once_an_hour(office):
+    for _ in range(2):
+        office.put(NoticeKind.confirm)
+    office.provider.ends_next(*[CallEnd(Ending.unauthorised, 401, detail="revoked")] * 2, CallEnd(Ending.throttled))
+    assert office.send() == 2
+    office.put(NoticeKind.confirm)
+    assert office.send() == 1
+    with office.world.database.reading() as session:
+        (alert,) = session.exec(select(Alert))
+    assert (alert.kind, alert.repeats, alert.live) == (AlertKind.notices_refused, 1, office.world.live)
+    assert "401 (unauthorised): revoked" in alert.facts["said"]
 
 
 def test_what_may_have_been_accepted_is_never_sent_again_by_machine(office):

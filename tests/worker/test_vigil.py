@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 from sqlmodel import col, select
 
-from newsletter.alerts import Alert
+from newsletter.alerts import Alert, AlertKind
 from newsletter.database import Database
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.hosts import HoldKind, hold_store, open_holds, release_store
@@ -138,6 +138,15 @@ def test_a_full_disk_makes_mailing_wait_and_room_lets_it_go_on(machine):
     machine.free = 300e6
     machine.tick()
     assert world.mailing(due).state is MailingState.running
+
+
+def test_a_disk_that_hovers_at_its_reserve_is_told_once_as_what_it_is(machine):
+    for megabytes in (199, 201, 198, 202, 197):
+        machine.free = megabytes * 1e6
+        machine.passes(60)
+        machine.vigil.look()
+    with machine.world.database.reading() as session:
+        assert [(one.kind, one.repeats) for one in session.exec(select(Alert))] == [(AlertKind.disk_full, 2)]
 
 
 def test_the_larger_reserve_counts():

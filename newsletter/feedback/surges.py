@@ -16,9 +16,10 @@ from newsletter.delivery.lifecycle import BatchState
 from newsletter.delivery.models import Attempt, Batch, Mailing
 from newsletter.errors import NotFound, Refused
 from newsletter.feedback.alone import alone
-from newsletter.feedback.applying import Scene, bring_level
+from newsletter.feedback.applying import Scene
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_of_all
+from newsletter.feedback.levelling import bring_level
 from newsletter.feedback.models import Consequence, ConsequenceState, FeedbackEventRow, Surge, SurgeDecision
 from newsletter.feedback.outcomes import OUR_FAULTS
 from newsletter.providers.feedback import FeedbackKind

@@ -27,6 +27,7 @@ from newsletter.cli.console import (
 from newsletter.cli.files import DryRun, MapOption, ReportOption, account_file, opened
 from newsletter.composition import Service
 from newsletter.errors import Refused
+from newsletter.feedback.levelling import follow_lift
 from newsletter.feedback.pulling import pull as pull_lists
 from newsletter.publications import list_publications, publication_named
 from subscribers import suppression
@@ -123,6 +124,8 @@ def lift(
     where = publication or "everywhere"
     if not lifted:
         raise Refused(f"nothing to lift: the address is not suppressed for {reason} ({where})")
+    with service.database.writing() as session:
+        follow_lift(session, address, service.feedback_scene)
     if as_json:
         print_json({"reason": reason, "publication": publication, "lifted": True})
     else:

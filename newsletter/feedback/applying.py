@@ -1,21 +1,12 @@
-"""Applying: what was done is brought level with what ought to be. After ``consequences.decide``; one address at a time.
+"""Applying: what a consequence does, and how it is taken back. For ``levelling`` and ``undoing``."""
 
-What ought to be is decided over the whole history, so a later event can also take something back: a pause after four
-soft bounces in a row is none where a late event says that the mail in between arrived.
-"""
-
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
-from newsletter.feedback.consequences import Decision, decide
-from newsletter.feedback.histories import Known, Surges, histories, limits_of_all
-from newsletter.feedback.models import Consequence, ConsequenceState, Deed, FeedbackEventRow, Surge
-from newsletter.feedback.removals import order_removal, removed_at
-from newsletter.feedback.standing import state_now
+from newsletter.feedback.models import Consequence, ConsequenceState, Deed, FeedbackEventRow
 from newsletter.outbox import cancel
 from newsletter.providers.feedback import FeedbackKind
 from subscribers.actors import Actor, ActorKind
@@ -38,123 +29,6 @@ class Scene:
     live: bool | None = None
 
 
-def bring_level(session: Session, address_hashes: Collection[str], scene: Scene) -> int:
-    """Bring the consequences of these addresses level with what was said of them; tell how many changed."""
-    limits, surges = limits_of_all(session), _surges(session)
-    changes = 0
-    # A surge may touch more addresses than a statement can name.
-    hashes = sorted(address_hashes)
-    for some in (hashes[first : first + _AT_ONCE] for first in range(0, len(hashes), _AT_ONCE)):
-        known, done = histories(session, some, surges), _done(session, some)
-        changes += sum(
-            _bring_level(session, one, decide(one.history, limits), done.get(address_hash, {}), surges, scene)
-            for address_hash, one in sorted(known.items())
-        )
-    return changes
-
-
-_AT_ONCE = 500
-
-
-_Key = tuple[int, Deed, str, int]
-
-
-def _surges(session: Session) -> Surges:
-    return {(row.mailing_id, row.provider): row.decision for row in session.exec(select(Surge))}
-
-
-def _done(session: Session, address_hashes: Collection[str]) -> dict[str, dict[_Key, Consequence]]:
-    found = select(Consequence).where(col(Consequence.address_hash).in_(address_hashes))
-    done: dict[str, dict[_Key, Consequence]] = {}
-    for row in session.exec(found.order_by(col(Consequence.id)).execution_options(populate_existing=True)):
-        done.setdefault(row.address_hash, {})[row.event_id, row.deed, row.reason or "", row.publication_id] = row
-    return done
-
-
-def _bring_level(  # noqa: PLR0913, PLR0917 - what is known, what ought to be, and what was done
-    session: Session,
-    known: Known,
-    decisions: Collection[Decision],
-    done: Mapping[_Key, Consequence],
-    surges: Surges,
-    scene: Scene,
-) -> int:
-    ought = {_key(one): one for one in decisions}
-    changes = 0
-    undone = [(row, removed_at(session, row)) for row in done.values() if row.state is ConsequenceState.undone]
-    for key, decision in ought.items():
-        event = known.events[decision.fact.event_id]
-        state = state_now(decision, known, done.get(key), undone, surges)
-        if key in done:
-            changes += _move(session, done[key], decision, event, state, scene)
-        else:
-            changes += _begin(session, decision, known, event, state, scene)
-    for key in set(done) - set(ought):
-        # What was taken back stays so, whatever becomes of its ground.
-        if done[key].state is not ConsequenceState.undone:
-            _take_away(session, done[key], scene)
-            changes += 1
-    return changes
-
-
-def _key(decision: Decision) -> _Key:
-    return decision.fact.event_id, decision.deed, decision.reason or "", decision.publication_id or 0
-
-
-def _begin(  # noqa: PLR0913, PLR0917 - what, of whom, why, and where it stands
-    session: Session, decision: Decision, known: Known, event: FeedbackEventRow, state: ConsequenceState, scene: Scene
-) -> int:
-    row = Consequence(
-        event_id=event.id,
-        deed=decision.deed,
-        reason=decision.reason,
-        publication_id=decision.publication_id or 0,
-        address_hash=event.address_hash,
-        subscriber_id=event.subscriber_id or known.subscriber_id,
-        state=state,
-        at=scene.now,
-    )
-    session.add(row)
-    session.flush()
-    _stand(session, row, decision, event, scene)
-    return 1
-
-
-def _stand(session: Session, row: Consequence, decision: Decision, event: FeedbackEventRow, scene: Scene) -> None:
-    """Do what the state that a consequence has come into asks for."""
-    if row.state is ConsequenceState.applied:
-        carry_out(session, row, event, scene)
-    # Not only an echo of what an operator took back: then that was ordered with it.
-    if row.state is ConsequenceState.undone and (decision.is_excused or decision.bounces):
-        order_removal(session, row)
-
-
-def _move(  # noqa: PLR0913, PLR0917 - what, why, and where it stands
-    session: Session,
-    row: Consequence,
-    decision: Decision,
-    event: FeedbackEventRow,
-    state: ConsequenceState,
-    scene: Scene,
-) -> int:
-    if row.state is state:
-        return 0
-    if row.state is ConsequenceState.applied:
-        revert(session, row, scene)
-    row.state = state
-    session.add(row)
-    session.flush()
-    _stand(session, row, decision, event, scene)
-    return 1
-
-
-def _take_away(session: Session, row: Consequence, scene: Scene) -> None:
-    if row.state is ConsequenceState.applied:
-        revert(session, row, scene)
-    session.delete(row)
-    session.flush()
-
-
 def carry_out(session: Session, row: Consequence, event: FeedbackEventRow, scene: Scene) -> None:
     """Do what a consequence says."""
     if row.deed is Deed.leave:
@@ -168,10 +42,10 @@ def carry_out(session: Session, row: Consequence, event: FeedbackEventRow, scene
     session.flush()
 
 
-def revert(session: Session, row: Consequence, scene: Scene) -> None:
+def revert(session: Session, row: Consequence, *, by: Actor, now: datetime) -> None:
     """Take back what a consequence did; what another consequence or another hand did as well stays."""
     if row.deed is Deed.leave:
-        _let_back(session, row, scene)
+        _let_back(session, row, by=by, now=now)
         return
     made = row.suppression_id
     row.suppression_id = None
@@ -186,7 +60,7 @@ def revert(session: Session, row: Consequence, scene: Scene) -> None:
         session.add(heir)
         session.flush()
         return
-    lift_by_id(session, made, by=scene.by, now=scene.now)
+    lift_by_id(session, made, by=by, now=now)
 
 
 def _heir(session: Session, row: Consequence, does_the_same: ColumnElement[bool]) -> Consequence | None:
@@ -199,7 +73,7 @@ def _heir(session: Session, row: Consequence, does_the_same: ColumnElement[bool]
     return session.exec(others.order_by(col(Consequence.id)).limit(1)).first()
 
 
-def _let_back(session: Session, row: Consequence, scene: Scene) -> None:
+def _let_back(session: Session, row: Consequence, *, by: Actor, now: datetime) -> None:
     """Let the subscriptions stand again that a consequence ended, but for those that another ends as well."""
     for subscription_id in _numbers(row.ended):
         here = session.get_one(Subscription, subscription_id).publication_id
@@ -210,7 +84,7 @@ def _let_back(session: Session, row: Consequence, scene: Scene) -> None:
             continue
         # An heir did not end it by its own event.
         for channel in (LeavingChannel.complaint, LeavingChannel.provider):
-            restore(session, subscription_id, channel, by=scene.by, now=scene.now)
+            restore(session, subscription_id, channel, by=by, now=now)
     row.ended = ""
     session.add(row)
     session.flush()

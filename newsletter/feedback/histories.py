@@ -17,6 +17,8 @@ from newsletter.feedback.models import (
     SurgeDecision,
 )
 from newsletter.feedback.outcomes import Outcome
+from newsletter.feedback.pardons import Confirmed, Key, came_back, confirmed_by, done_for, taken_back
+from newsletter.feedback.removals import Removed, removed
 from newsletter.outbox import Notice
 from newsletter.providers.feedback import FeedbackKind
 from subscribers.models import SuppressionReason
@@ -29,11 +31,13 @@ class Known:
     Attributes:
         events: The events that its facts were made of, by their ids.
         subscriber_id: Whose address it is, or was when it happened.
+        done: What was done because of them.
     """
 
     history: History
     events: Mapping[int, FeedbackEventRow]
     subscriber_id: int | None
+    done: Mapping[Key, Consequence]
 
 
 #: Surges by mailing and mailbox provider, each with what an operator said of it.
@@ -72,18 +76,37 @@ def histories(session: Session, address_hashes: Collection[str], surges: Surges)
         found.where(col(FeedbackEventRow.address_hash).in_(address_hashes))
     ):
         rows.setdefault(event.address_hash, []).append((event, of_mailing or of_notice))
-    delivered = _delivered(session, [event for events in rows.values() for event, _ in events])
-    return {address_hash: _known(events, delivered, surges) for address_hash, events in rows.items()}
+    every = [event for events in rows.values() for event, _ in events]
+    aside = _Aside(
+        surges,
+        _delivered(session, every),
+        done_for(session, address_hashes),
+        confirmed_by(session, every),
+        removed(session, address_hashes),
+    )
+    return {address_hash: _known(address_hash, events, aside) for address_hash, events in rows.items()}
 
 
-def _known(
-    events: list[tuple[FeedbackEventRow, int | None]], delivered: Mapping[int, frozenset[int]], surges: Surges
-) -> Known:
-    facts = [_fact(*one, surges) for one in events if not _is_anothers(*one)]
-    owners = [event.subscriber_id for event, _ in sorted(events, key=lambda one: one[0].id) if event.subscriber_id]
+@dataclass(frozen=True)
+class _Aside:
+    """What is known beside the events, of all addresses that are read at once."""
+
+    surges: Surges
+    delivered: Mapping[int, frozenset[int]]
+    done: Mapping[str, Mapping[Key, Consequence]]
+    confirmed: Confirmed
+    removed: Removed
+
+
+def _known(address_hash: str, rows: list[tuple[FeedbackEventRow, int | None]], aside: _Aside) -> Known:
+    facts = [_fact(*one, aside.surges) for one in rows if not _is_anothers(*one)]
+    events = {event.id: event for event, _ in sorted(rows, key=lambda one: one[0].id)}
+    owners = [event.subscriber_id for event in events.values() if event.subscriber_id]
     subscriber_id = owners[-1] if owners else None
-    history = History(facts, delivered.get(subscriber_id or 0, frozenset()))
-    return Known(history, {event.id: event for event, _ in events}, subscriber_id)
+    done = aside.done.get(address_hash, {})
+    pardons = (*taken_back(done.values(), events, aside.removed), *came_back(rows, aside.confirmed, aside.removed))
+    delivered = aside.delivered.get(subscriber_id or 0, frozenset())
+    return Known(History(facts, delivered, pardons), events, subscriber_id, done)
 
 
 def _is_anothers(event: FeedbackEventRow, publication_id: int | None) -> bool:

@@ -20,8 +20,9 @@ from newsletter.delivery.hearing import hear
 from newsletter.delivery.settlement import prove
 from newsletter.errors import NotFound
 from newsletter.feedback.alone import alone
-from newsletter.feedback.applying import Scene, bring_level
+from newsletter.feedback.applying import Scene
 from newsletter.feedback.histories import addresses_to_decide
+from newsletter.feedback.levelling import bring_level
 from newsletter.feedback.matching import Matched, match
 from newsletter.feedback.models import EventCall
 from newsletter.feedback.record import Classified, classified, record_clicks, record_events, record_outcomes

@@ -18,7 +18,7 @@ from newsletter.feedback.bounce_classes import Verdict, classify
 from newsletter.feedback.consequences import cause_of
 from newsletter.feedback.matching import ROUTINE, Matched
 from newsletter.feedback.models import DeliveryOutcome, FeedbackEventRow, LinkClick, TrackedLink
-from newsletter.feedback.outcomes import OUR_FAULTS, READER_MARKS, Outcome, Standing, standing_of
+from newsletter.feedback.outcomes import READER_MARKS, Outcome, Standing, standing_of
 from newsletter.providers.feedback import FeedbackKind
 from subscribers.addresses import without_addresses
 from subscribers.bulk import insert_missing, table_of
@@ -30,7 +30,7 @@ class Classified:
     """A matched event, and what it means.
 
     Attributes:
-        verdict: What a bounce says of the address, or of us.
+        verdict: What a bounce says of the address, or of us; also one that is only listed.
         held_back: For which reason the provider itself holds the address back, where it does.
     """
 
@@ -51,16 +51,11 @@ def _classified(one: Matched) -> Classified:
         case FeedbackKind.dropped:
             return Classified(one, held_back=cause_of(one.event.text))
         case FeedbackKind.listed:
-            return Classified(one, held_back=_held_back(one))
+            # Where its bounce was never told here, the list's own words say whose fault it was.
+            verdict = classify(one.event, one.provider) if one.event.said == "bounces" else None
+            return Classified(one, verdict, cause_of(one.event.said))
         case _:
             return Classified(one)
-
-
-def _held_back(one: Matched) -> SuppressionReason | None:
-    """Tell why an address stands on a list; nothing where it stands there by our fault, which a person must mend."""
-    if one.event.said == "bounces" and classify(one.event, one.provider).bounce_class in OUR_FAULTS:
-        return None
-    return cause_of(one.event.said)
 
 
 def record_outcomes(session: Session, events: Sequence[Classified]) -> int:
@@ -147,7 +142,7 @@ def _row(one: Classified, received_at: datetime) -> dict[str, object]:
         "address_hash": matched.address_hash,
         "provider": matched.provider,
         "bounce_class": one.verdict.bounce_class if one.verdict else None,
-        "cause": one.verdict.cause if one.verdict else one.held_back or "",
+        "cause": one.held_back or (one.verdict.cause if one.verdict else ""),
         "rule": one.verdict.rule[:200] if one.verdict else "",
         "status": without_addresses(event.status),
         "text": _quiet(event.text, event.address),

@@ -16,11 +16,12 @@ from newsletter.delivery.lifecycle import BatchState
 from newsletter.delivery.models import Attempt, Batch, Mailing
 from newsletter.errors import NotFound, Refused
 from newsletter.feedback.alone import alone
-from newsletter.feedback.applying import Scene, bring_level
+from newsletter.feedback.applying import Scene
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_of_all
+from newsletter.feedback.levelling import bring_level
 from newsletter.feedback.models import Consequence, ConsequenceState, FeedbackEventRow, Surge, SurgeDecision
-from newsletter.feedback.outcomes import BounceClass
+from newsletter.feedback.outcomes import OUR_FAULTS
 from newsletter.providers.feedback import FeedbackKind
 from subscribers.bulk import insert_missing
 
@@ -43,14 +44,9 @@ def watch(session: Session, places: Collection[tuple[int, str]], *, now: datetim
 
 def _warn_of_blocks(session: Session, mailing_id: int, provider: str, limits: Limits, now: datetime) -> None:
     """Tell an operator where a provider refuses an unusual share for reasons of ours: nobody else can mend that."""
-    found = (
-        select(FeedbackEventRow.cause, func.count(func.distinct(FeedbackEventRow.delivery_id)))
-        .where(*_is_bounce(mailing_id, provider), FeedbackEventRow.bounce_class == BounceClass.blocked)
-        .group_by(col(FeedbackEventRow.cause))
-    )
-    causes = dict(session.exec(found).all())
+    causes = _our_faults(session, mailing_id, provider)
     blocked = sum(causes.values())
-    if blocked < limits.surge_bounces:
+    if blocked < limits.surge_bounces and causes.get("authentication", 0) < _FEWEST:
         return
     accepted = accepted_by(session, mailing_id).get(provider, 0)
     if blocked > limits.surge_share * accepted:
@@ -59,8 +55,23 @@ def _warn_of_blocks(session: Session, mailing_id: int, provider: str, limits: Li
         _tell(session, AlertKind.blocked, mailing_id, provider, facts, now)
 
 
-#: A single complaint about a small mailing is a share above every line, and says nothing.
-_FEWEST_COMPLAINTS = 2
+def _our_faults(session: Session, mailing_id: int, provider: str) -> dict[str, int]:
+    """Count the deliveries that a provider refused for faults of ours, by the fault."""
+    found = (
+        select(
+            FeedbackEventRow.bounce_class,
+            FeedbackEventRow.cause,
+            func.count(func.distinct(FeedbackEventRow.delivery_id)),
+        )
+        .where(*_is_bounce(mailing_id, provider), col(FeedbackEventRow.bounce_class).in_(OUR_FAULTS))
+        .group_by(col(FeedbackEventRow.bounce_class), col(FeedbackEventRow.cause))
+    )
+    return {cause or str(bounce_class): count for bounce_class, cause, count in session.exec(found)}
+
+
+#: A single one of a small mailing is a share above every line, and says nothing. Of complaints, and of mails that were
+#: refused since our domain proves nothing: then all are, and a provider with few readers would never be told of.
+_FEWEST = 2
 
 
 def _warn_of_complaints(session: Session, mailing_id: int, provider: str, limits: Limits, now: datetime) -> None:
@@ -71,7 +82,7 @@ def _warn_of_complaints(session: Session, mailing_id: int, provider: str, limits
         FeedbackEventRow.provider == provider,
     )
     complained = session.exec(found).one()
-    if complained < _FEWEST_COMPLAINTS:
+    if complained < _FEWEST:
         return
     accepted = accepted_by(session, mailing_id).get(provider, 0)
     if complained > limits.complaint_share * accepted:

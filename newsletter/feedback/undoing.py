@@ -1,7 +1,7 @@
 """Undoing: an operator looks at consequences and takes them back, singly or many at once. After ``applying``.
 
-What is undone is also taken off the provider's own list (``removing``), and what the provider says again of the time
-before leads to nothing: so the next pull does not bring it back.
+What is undone is also taken off the provider's own list (``removals``), and what the provider has said again of it, or
+says of the time before, leads to nothing: so the next pull does not bring it back.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, true
+from sqlalchemy import ColumnElement, Select, func, true
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -18,12 +18,14 @@ from newsletter.feedback.alone import alone
 from newsletter.feedback.applying import Scene, revert
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_of_all
+from newsletter.feedback.levelling import bring_level
+from newsletter.feedback.lifts import note_lifts
 from newsletter.feedback.models import Consequence, ConsequenceState, Deed, FeedbackEventRow
 from newsletter.feedback.removals import order_removal
+from newsletter.feedback.standing import STANDS
 from subscribers.actors import Actor
 from subscribers.addresses import mask
 from subscribers.models import Subscriber, SuppressionReason
-from subscribers.suppression import lift_by_id
 
 
 @dataclass(frozen=True)
@@ -139,38 +141,44 @@ def _chosen(choice: Choice) -> ColumnElement[bool]:
 
 def count_chosen(session: Session, choice: Choice) -> int:
     """Count the consequences that can be taken back."""
-    found = (
-        select(func.count())
-        .select_from(Consequence)
-        .join(FeedbackEventRow, col(FeedbackEventRow.id) == col(Consequence.event_id))
-        .where(_chosen(choice), col(Consequence.state).in_(_STANDS))
-    )
+    found = select(func.count()).select_from(Consequence).where(col(Consequence.id).in_(_taken_back_with(choice)))
     return session.exec(found).one()
 
 
-#: What can be taken back.
-_STANDS = (ConsequenceState.applied, ConsequenceState.quarantined, ConsequenceState.probing)
+def _taken_back_with(choice: Choice) -> Select[Any]:
+    """Choose what can be taken back: with a suppression also the departure that the same event was."""
+    stands = col(Consequence.state).in_(STANDS)
+    chosen = select_columns(col(Consequence.id), col(Consequence.event_id))
+    chosen = chosen.join(FeedbackEventRow, col(FeedbackEventRow.id) == col(Consequence.event_id))
+    these = chosen.where(_chosen(choice), stands).subquery()
+    departed = col(Consequence.event_id).in_(select_columns(these.c.event_id)) & (col(Consequence.deed) == Deed.leave)
+    either = col(Consequence.id).in_(select_columns(these.c.id)) | departed
+    return select_columns(col(Consequence.id)).where(either, stands)
 
 
 def undo(session: Session, choice: Choice, scene: Scene) -> int:
-    """Take consequences back, and have their addresses taken off the provider's lists; tell how many there were."""
+    """Take consequences back, and have their addresses taken off the provider's lists; tell how many there were.
+
+    What the provider has said again of their events is taken back with them.
+    """
     alone(session)
     found = (
-        select(Consequence)
+        select(Consequence, FeedbackEventRow)
         .join(FeedbackEventRow, col(FeedbackEventRow.id) == col(Consequence.event_id))
-        .where(_chosen(choice), col(Consequence.state).in_(_STANDS))
+        .where(col(Consequence.id).in_(_taken_back_with(choice)))
         .order_by(col(Consequence.id))
     )
     rows = session.exec(found).all()
-    for row in rows:
+    for row, event in rows:
         was_applied = row.state is ConsequenceState.applied
         # First, so that none of these inherits what another of them gives up.
         row.state, row.undone_at, row.undone_by = ConsequenceState.undone, scene.now, str(scene.by)
         session.add(row)
         session.flush()
         if was_applied:
-            revert(session, row, scene)
-        order_removal(session, row)
+            revert(session, row, by=scene.by, now=scene.now)
+        order_removal(session, row, event)
+    bring_level(session, {row.address_hash for row, _ in rows}, scene)
     return len(rows)
 
 
@@ -178,17 +186,16 @@ def begin_probes(session: Session, *, by: Actor, now: datetime) -> int:
     """End the pauses that are over, so that the next issue tries the address once more; tell how many there were."""
     alone(session)
     limits = limits_of_all(session)
-    found = select(Consequence).where(Consequence.deed == Deed.pause, Consequence.state == ConsequenceState.applied)
-    due = [
+    paused = select(Consequence).where(Consequence.deed == Deed.pause, Consequence.state == ConsequenceState.applied)
+    over = [
         row
-        for row in session.exec(found.order_by(col(Consequence.id)))
+        for row in session.exec(paused.order_by(col(Consequence.id)))
         if row.at + timedelta(days=limits.get(row.publication_id, Limits()).probe_days) <= now
     ]
+    # Whose pause another hand has ended is on no probe.
+    note_lifts(session, [row.address_hash for row in over])
+    due = [row for row in over if row.state is ConsequenceState.applied]
     for row in due:
         row.state = ConsequenceState.probing
-        if row.suppression_id is not None:
-            lift_by_id(session, row.suppression_id, by=by, now=now)
-        row.suppression_id = None
-        session.add(row)
-    session.flush()
+        revert(session, row, by=by, now=now)
     return len(due)

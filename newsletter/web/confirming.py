@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from sqlmodel import Session
 
+from newsletter.feedback.levelling import follow_lift
 from newsletter.outbox import NoticeKind, NoticeOrder, enqueue
 from newsletter.publications import Publication, publication_by_id
 from newsletter.signing import ExpiredToken, ForgedToken, Purpose
@@ -79,6 +80,10 @@ def do_confirm(visit: Here, token: str) -> Response:
         confirmation = act(session, click, hasher=visit.service.hasher, by=READER, now=now)
         if confirmation.answer is Answer.confirmed:
             enqueue(session, _word_of_it(visit, session, found, confirmation), now=now)
+    if confirmation.answer is Answer.confirmed and confirmation.subscription:
+        # By itself: whoever applies feedback may be waiting for what was just written.
+        with visit.service.database.writing() as session:
+            follow_lift(session, confirmation.subscription.email, visit.service.feedback_scene)
     return _answer(visit, found, confirmation.answer, confirmation.subscription)
 
 

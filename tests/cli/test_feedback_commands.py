@@ -61,6 +61,12 @@ def test_consequences_are_listed_shown_and_undone(newsletter):
     assert as_json(newsletter("feedback", "list", "--json"))[0]["state"] == "undone"
 
 
+def test_what_is_lifted_is_a_consequence_taken_back(newsletter):
+    words = ("suppressions", "lift", "r2@163.com", "--reason", "hard_bounce", "--yes")
+    assert newsletter(*words).returncode == 0
+    assert as_json(newsletter("feedback", "list", "--json"))[0]["state"] == "undone"
+
+
 def test_problems_and_limits_are_shown(newsletter):
     told = as_json(newsletter("feedback", "problems", "--json"))
     assert told["waiting"]["calls"] == 0

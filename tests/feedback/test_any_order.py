@@ -92,6 +92,10 @@ def _story(feedback: Feedback, mails: list[dict[str, Event]]) -> Any:
     yield feedback.event(mails[0]["fine@example.com"], "open", at, sg_machine_open=True)
     yield feedback.event(mails[3]["gone@example.com"], "dropped", at, reason="Bounced Address")
     yield feedback.event({"email": "late@example.com", "sg_message_id": ""}, "bounce", at + timedelta(hours=2), **hard)
+    # What SendGrid makes of a bounce at once: for one that was given up, and for one that is paused.
+    yield feedback.event(mails[3]["shut@example.com"], "dropped", at + timedelta(hours=2), reason="Bounced Address")
+    yield feedback.event(mails[1]["soft@qq.com"], "dropped", at, reason="Bounced Address")
+    yield feedback.event(mails[2]["out@example.com"], "dropped", at, reason="Unsubscribed Address")
     # Both of one second; and what SendGrid drops since a provider's bounces surge.
     yield feedback.event(mails[3]["r2@163.com"], "bounce", at + timedelta(hours=1), **soft)
     yield feedback.event(mails[3]["r2@163.com"], "bounce", at + timedelta(hours=1), **hard)

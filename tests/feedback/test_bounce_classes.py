@@ -32,6 +32,22 @@ CASES = [
     ("other", bounce(status="5.2.2", bounce_type="bounce"), "soft", ""),
     ("other", bounce(status="5.7.1", bounce_type="blocked"), "blocked", "reputation"),
     ("gmail", bounce("550 5.7.26 unauthenticated email", bounce_type="blocked"), "blocked", "authentication"),
+    # A code that says nothing hides none that does; and one that is no enhanced code neither.
+    ("gmail", bounce("550 5.7.26 unauthenticated email", status="5.0.0", bounce_type="blocked"), "blocked", "authentication"),
+    ("other", bounce("550 5.1.1 no such mailbox", status="5.0.0", classification="Unclassified"), "hard", ""),
+    ("other", bounce("552 5.2.2 over there", status="552", bounce_type="bounce"), "soft", ""),
+    ("other", bounce("550 5.1.1 no such mailbox", status="4.2.2"), "soft", ""),
+    ("other", bounce(status="5.0.0", classification="Mailbox Unavailable"), "disabled", ""),
+    # What is said for now is soft in whatever words, but for those of providers that we know.
+    ("other", bounce("450 4.1.1 Recipient address rejected: User unknown", status="4.1.1", bounce_type="expired"), "soft", ""),
+    ("other", bounce("450 4.1.1 Recipient address rejected: User unknown", bounce_type="expired"), "soft", ""),
+    ("other", bounce("450 User unknown, try again later", bounce_type="expired"), "soft", ""),
+    ("other", bounce("550 User unknown", bounce_type="bounce"), "hard", ""),
+    ("other", bounce("550 5.0.0 User unknown", status="5.0.0", bounce_type="bounce"), "hard", ""),
+    # SendGrid's class says why we are refused where the code does not.
+    ("other", bounce(status="5.7.1", bounce_type="blocked", classification="Content"), "blocked", "content"),
+    ("other", bounce(status="5.7.1", bounce_type="blocked", classification="Frequency/Volume"), "blocked", "frequency"),
+    ("gmail", bounce(status="5.7.26", bounce_type="blocked", classification="Content"), "blocked", "authentication"),
     ("microsoft", bounce("550 5.7.515 Access denied, sending domain does not meet"), "blocked", "authentication"),
     # By SendGrid's type and classification, in both spellings and any case.
     ("other", bounce("connection timed out", bounce_type="expired"), "soft", ""),

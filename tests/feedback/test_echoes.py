@@ -83,6 +83,36 @@ def test_the_drop_after_a_bounce_of_our_fault_is_held_against_nobody_and_ends_at
     assert [one.list_name for one in rows(feedback, ListRemoval)] == ["bounces"]
 
 
+FULL = {"status": "5.2.2", "type": "bounce", "reason": "552 5.2.2 mailbox full"}
+
+
+@pytest.mark.parametrize("kind", ["list", "drop"])
+@pytest.mark.parametrize(("said", "issues", "reason"), [(CLOSED, 2, "hard_bounce"), (FULL, 3, "soft_bounces")])
+def test_a_bounce_that_counts_one_an_issue_is_no_more_for_its_echo(feedback, kind, said, issues, reason):
+    world = feedback.world
+    world.readers(["a@example.com"])
+    surge_limits(feedback, soft_issues=3)
+    for number in range(1, issues + 1):
+        whose = mailed(feedback)["a@example.com"]
+        feedback.say(feedback.event(whose, "bounce", world.clock(), **said))
+        echo(feedback, kind, "a@example.com")
+        assert reasons(feedback, "a@example.com") == ([reason] if number == issues else [])
+        world.clock.forward(7 * 86400)
+    # So that the next issue does reach the mailbox.
+    assert [one.list_name for one in rows(feedback, ListRemoval)] == ["bounces"]
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_who_is_listed_by_our_fault_is_taken_off_before_an_issue_is_lost(feedback, is_told):
+    text = "550 Mailbox unavailable or access denied"
+    whose = mailed(feedback, "a@qq.com")["a@qq.com"]
+    if is_told:
+        feedback.say(feedback.event(whose, "bounce", feedback.world.clock(), type="bounce", reason=text))
+    listed(feedback, "a@qq.com", feedback.world.clock(), text)
+    assert reasons(feedback, "a@qq.com") == []
+    assert [one.list_name for one in rows(feedback, ListRemoval)] == ["bounces"]
+
+
 def test_a_drop_before_sendgrid_has_heard_of_the_undoing_brings_nothing_back(feedback):
     world = feedback.world
     whose = mailed(feedback, "a@example.com")["a@example.com"]

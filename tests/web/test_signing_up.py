@@ -7,6 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlmodel import col, select
 
+from newsletter.feedback.ingest import apply_events
+from newsletter.feedback.models import ListRemoval
+from newsletter.providers.feedback import FeedbackEvent, FeedbackKind
 from newsletter.publications import PublicationForm, add_publication, set_publication
 from newsletter.signing import Purpose
 from newsletter.web.throttle import PER_OWN_DOMAIN, Throttle
@@ -278,6 +281,17 @@ def test_any_body_is_answered_in_order(site, body):
         "/sign-up/weekly", content=body, headers={"content-type": "application/x-www-form-urlencoded"}
     )
     assert answer.status_code == 422
+
+
+def test_who_is_on_sendgrids_own_list_is_taken_off_it_by_confirming(site, ask):
+    said = FeedbackEvent(FeedbackKind.listed, "unsubscribes", address=NEW, at=site.clock())
+    with site.world.database.writing() as session:
+        apply_events(session, [said], site.service.feedback_scene, received_at=site.clock())
+    site.clock.forward(60)
+    ask()
+    site.browser.post(site.confirm_link())
+    with site.world.database.reading() as session:
+        assert [one.list_name for one in session.exec(select(ListRemoval))] == ["unsubscribes"]
 
 
 def test_confirming_twice_says_so_and_welcomes_once(site, ask):

@@ -43,7 +43,12 @@ LONGEST_WAIT = 3600.0
 
 @dataclass(frozen=True)
 class Mailed:
-    """One mailing of the demo: what the ledger says, and what the local SendGrid delivered of it, by address."""
+    """One mailing of the demo: what the ledger says, and what the local SendGrid delivered of it, by address.
+
+    Attributes:
+        said: How many events the local SendGrid posted of it, by kind.
+        leaving: Who left after it: whose mail the local SendGrid has a complaint about, and who pressed a button.
+    """
 
     mailing_id: int
     state: MailingState
@@ -52,6 +57,7 @@ class Mailed:
     delivered: Counter[str]
     report: IssueReport
     said: Counter[str]
+    leaving: frozenset[str]
 
     @property
     def missing(self) -> int:
@@ -62,8 +68,10 @@ class Mailed:
     def agrees(self) -> bool:
         """Whether the report and the local SendGrid's record say the same, to the unit."""
         total, said = self.report.total, self.said
-        here = (total.delivered, total.bounced, total.dropped, total.complained, self.report.deferred_once)
-        there = (said["delivered"], said["bounce"], said["dropped"], said["spamreport"], said["deferred"])
+        here = [total.delivered, total.bounced, total.dropped, total.complained]
+        there = [said[kind] for kind in ("delivered", "bounce", "dropped", "spamreport")]
+        here += [self.report.deferred_once, self.report.left]
+        there += [said["deferred"], len(self.leaving)]
         return self.report.balances and here == there
 
     @property
@@ -88,6 +96,7 @@ def demo(
         _let_some_bounce(set_up)
         first = _mail(set_up, publication, first_source)
         leavers = _let_two_leave(set_up)
+        first = _account_for(set_up, first.mailing_id, leavers)
         second = _mail(set_up, publication, (shipped("examples") / "weekly-next.md").read_bytes())
         told = _tell(first, second, leavers, rows)
         if not once:
@@ -117,13 +126,21 @@ def _mail(set_up: Stage, publication: Publication, source: bytes) -> Mailed:
         mailing = schedule(session, order, service.workshop, by=COMMAND_LINE, now=service.clock())
     _wait(set_up, mailing.id)
     _wait_for_feedback(set_up)
-    with service.database.reading() as session:
-        ended = find_mailing(session, mailing.id)
+    return _account_for(set_up, mailing.id)
+
+
+def _account_for(set_up: Stage, mailing_id: int, leavers: Sequence[str] = ()) -> Mailed:
+    """Read what became of a mailing, here and in the local SendGrid's record; ``leavers`` pressed a button since."""
+    with set_up.service.database.reading() as session:
+        ended = find_mailing(session, mailing_id)
         account = account_of(session, ended)
-        addresses, accepted = _addresses(set_up, mailing.id)
-        report = report_of(session, mailing.id)
+        report = report_of(session, mailing_id)
+    addresses, accepted = _addresses(set_up, mailing_id)
     delivered = Counter(address for delivery, address in _record_of(set_up) if delivery in addresses)
-    return Mailed(mailing.id, ended.state, account, accepted, delivered, report, _said_of(set_up, addresses))
+    events = _events_of(set_up, addresses)
+    said = Counter(str(event["kind"]) for event in events)
+    leaving = {str(event["body"]["email"]) for event in events if event["kind"] == "spamreport"}.union(leavers)
+    return Mailed(mailing_id, ended.state, account, accepted, delivered, report, said, frozenset(leaving))
 
 
 #: What becomes of some of the demo's mails: whose, how many of them, and what their server says.
@@ -154,14 +171,10 @@ def _wait_for_feedback(set_up: Stage) -> None:
     raise NewsletterError(f"the demo's events did not all arrive within {LONGEST_WAIT:.0f} s; see {set_up.folder}")
 
 
-def _said_of(set_up: Stage, delivery_ids: frozenset[int]) -> Counter[str]:
-    """Count what the local SendGrid said of these deliveries, by its own record of events."""
-    said: Counter[str] = Counter()
-    for line in call(f"{set_up.emulator_url}/_emulator/events").splitlines():
-        event = json.loads(line)
-        if int(event["body"].get("delivery", 0)) in delivery_ids:
-            said[event["kind"]] += 1
-    return said
+def _events_of(set_up: Stage, delivery_ids: frozenset[int]) -> list[dict[str, Any]]:
+    """Read what the local SendGrid said of these deliveries, by its own record of events."""
+    events = [json.loads(line) for line in call(f"{set_up.emulator_url}/_emulator/events").splitlines()]
+    return [event for event in events if int(event["body"].get("delivery", 0)) in delivery_ids]
 
 
 def _wait(set_up: Stage, mailing_id: int) -> None:
@@ -225,9 +238,8 @@ def _unsubscribe_url(mail: dict[str, Any]) -> str:
 
 
 def _tell(first: Mailed, second: Mailed, leavers: tuple[str, str], rows: dict[str, int]) -> dict[str, Any]:
-    told = _numbers(first) | {"unsubscribed": len(leavers)}
     next_mailing = _numbers(second) | {"leavers_mailed": sum(second.delivered[address] for address in leavers)}
-    return told | {"live": False, "import": rows, "next_mailing": next_mailing}
+    return _numbers(first) | {"live": False, "import": rows, "next_mailing": next_mailing}
 
 
 def _numbers(mailed: Mailed) -> dict[str, Any]:
@@ -245,6 +257,7 @@ def _numbers(mailed: Mailed) -> dict[str, Any]:
         "delivered": mailed.report.total.delivered,
         "bounced": mailed.report.total.bounced,
         "complained": mailed.report.total.complained,
+        "left": mailed.report.left,
         "deferred_once": mailed.report.deferred_once,
         "bounces": dict(mailed.report.total.bounces),
         "received_more_than_once": mailed.more_than_once,
@@ -257,7 +270,7 @@ def _print_story(told: dict[str, Any]) -> None:
     following = told["next_mailing"]
     excluded = [f"excluded: {reason}" for reason in {**told["exclusions"], **following["exclusions"]}]
     names = ["candidates", *excluded, "recipients", "accepted", "delivered", "bounced", "complained"]
-    names += ["unknown", "received_more_than_once", "missing"]
+    names += ["left", "unknown", "received_more_than_once", "missing"]
 
     def value(mailing: dict[str, Any], name: str) -> Any:
         kind, _, reason = name.partition(": ")

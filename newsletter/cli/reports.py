@@ -1,45 +1,30 @@
-"""`newsletter report`: what became of an issue, in the terminal, as JSON, as CSV or as a page; and of a publication."""
+"""`newsletter report`: what became of an issue, and of a publication; in the terminal, as JSON, as CSV or as a page."""
 
 import csv
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from sqlmodel import Session
 
-from newsletter.cli.console import (
-    AsJSON,
-    PublicationCode,
-    open_service,
-    out,
-    print_facts,
-    print_json,
-    print_rows,
-    say,
-)
+from newsletter.cli.console import AsJSON, PublicationCode, err, open_service, print_json
+from newsletter.cli.reports_csv import lines_of_deliverability, lines_of_growth, lines_of_issue, shares_of
+from newsletter.cli.reports_shown import show_deliverability, show_growth, show_issue
 from newsletter.composition import Service, shipped
 from newsletter.database import make_private
 from newsletter.delivery.mailings import find_mailing
 from newsletter.errors import NewsletterError, Refused
-from newsletter.feedback.outcomes import BOUNCED
-from newsletter.publications import publication_by_id, publication_named
-from newsletter.reports.issue import IssueReport, arrivals, latest_mailing, report_of, subject_of
+from newsletter.publications import Publication, publication_by_id, publication_named
+from newsletter.reports.growth import Growth, growth_of, health_of
+from newsletter.reports.issue import arrivals, latest_mailing, report_of, subject_of
 from newsletter.reports.page import Page, render_page
-from newsletter.reports.publication import GROWTH, by_provider, growth_of, health_of, last_reports
-from newsletter.reports.tallies import Tally
-from subscribers.formulas import neutralised
-
-
-#: The columns of every table; classes of bounces follow.
-COLUMNS = ("recipients", "accepted", "delivered", "deferred", "processed", "silent", "dropped", "bounced", "complained")
-#: What of them fits into a terminal.
-_SHOWN = ("accepted", "delivered", "under_way", "silent", "dropped", "bounced", "complained")
-_CLASSES = tuple(sorted(one.name for one in BOUNCED))
-#: Gmail's and Yahoo's lines for complaints: to stay under, and never to reach.
-COMPLAINT_LINES = (0.001, 0.003)
+from newsletter.reports.publication import MailedIssue, joined, last_issues
+from newsletter.reports.publication_page import PublicationPage, render_publication
+from newsletter.reports.sheet import Sheet
 
 
 def report(
@@ -51,7 +36,9 @@ def report(
         bool, typer.Option("--deliverability", help="How its last issues arrived, by mailbox provider.")
     ] = False,
     mailing: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="This mailing, not the last one.")] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page with charts.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write a page with charts: of the issue, or publication.")
+    ] = None,
     last: Annotated[int, typer.Option(min=1, max=520, help="So many weeks, or issues.")] = 8,
     as_json: AsJSON = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -60,167 +47,112 @@ def report(
     """Report what became of an issue: every candidate accounted for; or on a publication, with --growth or the like."""
     if sum((issue is not None, growth, deliverability)) != 1:
         raise typer.BadParameter("say one of ISSUE, --growth and --deliverability")
-    service, form = open_service(), _Form(as_json=as_json, as_csv=as_csv)
-    if issue is None:
-        _report_publication(service, publication, last, form, growing=growth)
-        return
+    if mailing is not None and issue is None:
+        raise typer.BadParameter("--mailing goes with the number of its ISSUE")
+    if as_json and as_csv:
+        raise typer.BadParameter("say one of --json and --csv")
+    service = open_service()
     with service.database.reading() as session:
-        found = report_of(session, mailing or latest_mailing(session, issue, live=service.live))
-        if found.issue_id != issue:
-            raise Refused(f"mailing {found.mailing_id} is of issue {found.issue_id}, not of issue {issue}")
-        if not found.balances:
-            raise NewsletterError(f"the numbers of mailing {found.mailing_id} do not balance: this is an error of ours")
-        if html is not None:
-            make_private(html)
-            html.write_text(render_page(_page(session, service, found, last), shipped("templates")), encoding="utf-8")
-            say(f"The page is {html}.")
-            return
+        if issue is None:
+            which = publication_named(session, publication)
+            told = _of_publication(session, service, which, last, growing=growth, html=html)
+        else:
+            told = _of_issue(session, service, issue, mailing, last, html)
     if as_json:
-        print_json(found.as_json())
+        print_json(told.value)
     elif as_csv:
-        _write_csv(found)
-    else:
-        _show(found)
+        csv.writer(sys.stdout, lineterminator="\n").writerows(told.lines)
+    elif html is None:
+        told.show()
 
 
 @dataclass(frozen=True)
-class _Form:
-    """In which form a report is printed."""
+class _Told:
+    """A report in each form: a value for JSON, lines for CSV, and what shows it to people."""
 
-    as_json: bool
-    as_csv: bool
-
-    def print(self, rows: list[dict[str, Any]], columns: Sequence[str], title: str) -> None:
-        """Print rows of one form."""
-        if self.as_json:
-            print_json(rows)
-        elif self.as_csv:
-            writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({name: neutralised(str(value)) for name, value in row.items()} for row in rows)
-        else:
-            print_rows(rows, columns, title=title)
+    value: object
+    lines: Iterable[Sequence[object]]
+    show: Callable[[], None]
 
 
-def _report_publication(service: Service, code: str | None, last: int, form: _Form, *, growing: bool) -> None:
-    with service.database.reading() as session:
-        publication = publication_named(session, code)
-        if growing:
-            weeks = growth_of(session, publication, weeks=last, now=service.clock())
-            health = health_of(session, publication, now=service.clock())
-            rows = [{"week": one.begins, **one.counts} for one in weeks]
-            if form.as_json:
-                print_json({"weeks": rows, "health": health})
-                return
-            form.print(rows, ("week", *GROWTH), publication.name)
-            if not form.as_csv:
-                print_facts(health)
-            return
-        tallies = by_provider(last_reports(session, publication, issues=last, live=service.live))
-    rows = [{"provider": name, **one.as_json(), **_shares(one)} for name, one in tallies.items()]
-    columns = ("provider", "accepted", "delivered", "bounced", "complained", "delivered_share", "complaint_share")
-    form.print(rows, columns, publication.name)
-    if not form.as_json and not form.as_csv:
-        _warn_of_complaints(tallies)
-
-
-def _shares(one: Tally) -> dict[str, float]:
-    return {
-        "delivered_share": round(one.delivered / one.accepted, 4) if one.accepted else 0.0,
-        "complaint_share": round(one.complained / one.delivered, 5) if one.delivered else 0.0,
-    }
-
-
-def _page(session: Session, service: Service, found: IssueReport, last: int) -> Page:
-    mailing = find_mailing(session, found.mailing_id)
-    publication = publication_by_id(session, mailing.publication_id)
-    before = last_reports(session, publication, issues=last, live=found.live, before=found) if found.begun_at else []
-    return Page(
+def _of_issue(
+    session: Session, service: Service, issue: int, mailing: int | None, last: int, html: Path | None
+) -> _Told:
+    found = report_of(session, mailing or latest_mailing(session, issue, live=service.live))
+    if found.issue_id != issue:
+        raise Refused(f"mailing {found.mailing_id} is of issue {found.issue_id}, not of issue {issue}")
+    if not found.balances:
+        raise NewsletterError(f"the numbers of mailing {found.mailing_id} do not balance: this is an error of ours")
+    publication = publication_by_id(session, find_mailing(session, found.mailing_id).publication_id)
+    # Its own issue stands among the last ones, as the first.
+    beside = last_issues(session, publication, issues=last + 1, live=found.live, up_to=found)
+    page = Page(
         publication=publication.name,
         subject=subject_of(session, found.mailing_id),
-        language="zh" if publication.locale.lower().startswith("zh") else "en",
-        zone=publication.time_zone,
         now=service.clock(),
         report=found,
         arrivals=arrivals(session, found.mailing_id),
-        before=[(subject_of(session, one.mailing_id), one) for one in before],
+        issues=beside,
     )
+    sheet = _sheet(publication)
+    if html is not None:
+        _write_page(html, render_page(page, sheet))
+    value = {**found.as_json(), "over_time": page.arrivals, "issues": [one.as_json() for one in page.issues]}
+    return _Told(value, lines_of_issue(page), partial(show_issue, page, sheet))
 
 
-def _show(found: IssueReport) -> None:
-    total = found.total
-    excluded = sum(found.exclusions.values())
-    say(f"Mailing {found.mailing_id} of issue {found.issue_id}, {_begun(found)}" + _side(found))
-    print_facts(
-        {
-            "candidates": found.candidates,
-            "excluded": f"{excluded:,}" + _in_words(found.exclusions),
-            "recipients": total.recipients,
-            "accepted": total.accepted,
-            "delivered": f"{total.delivered:,}{_share(total.delivered, total.accepted)}",
-            "bounced": f"{total.bounced:,}{_share(total.bounced, total.accepted)}{_in_words(total.bounces)}",
-            "dropped": total.dropped,
-            "still under way": total.deferred + total.processed,
-            "nothing heard": total.silent,
-            "deferred at least once": found.deferred_once,
-            "complained": f"{total.complained:,}{_share(total.complained, total.delivered, digits=3)}",
-            "left afterwards": found.left,
-        }
-    )
-    if total.opened or total.machine_opened or total.clicked:
-        print_facts({"opened": total.opened, "opened by machines": total.machine_opened, "clicked": total.clicked})
-        say("Opens miss whoever shows no pictures; machines open what nobody reads; some clicks are scanners'.")
-    _table("By plan", "plan", found.by_plan)
-    _table("By mailbox provider", "provider", found.by_provider)
-    if found.top_links:
-        print_rows(
-            [{"readers": count, "link": url} for url, count in found.top_links], ("readers", "link"), title="\nLinks"
-        )
+def _of_publication(
+    session: Session, service: Service, publication: Publication, last: int, *, growing: bool, html: Path | None
+) -> _Told:
+    counting = _Counting(session, publication, last, service)
+    if html is None:
+        return _growth(publication, *counting.growth()) if growing else _deliverability(publication, counting.issues())
+    growth, health = counting.growth()
+    issues = counting.issues()
+    page = PublicationPage(publication.name, service.live, service.clock(), growth, health, issues)
+    _write_page(html, render_publication(page, _sheet(publication)))
+    return _growth(publication, growth, health) if growing else _deliverability(publication, issues)
 
 
-def _table(title: str, name: str, tallies: Mapping[str, Tally]) -> None:
-    rows = [
-        {name: key or "not batched", **one.as_json(), "under_way": one.deferred + one.processed}
-        for key, one in tallies.items()
-    ]
-    out.print()
-    print_rows(rows, (name, *_SHOWN), title=title)
-    _warn_of_complaints(tallies)
+@dataclass(frozen=True)
+class _Counting:
+    """What is counted of a publication, and no more of it than is asked for."""
+
+    session: Session
+    publication: Publication
+    last: int
+    service: Service
+
+    def growth(self) -> tuple[Growth, dict[str, int]]:
+        """Count how it grows, and how its list stands."""
+        now = self.service.clock()
+        growth = growth_of(self.session, self.publication, weeks=self.last, now=now)
+        return growth, health_of(self.session, self.publication, now=now)
+
+    def issues(self) -> list[MailedIssue]:
+        """Count its last issues."""
+        return last_issues(self.session, self.publication, issues=self.last, live=self.service.live)
 
 
-def _warn_of_complaints(tallies: Mapping[str, Tally]) -> None:
-    """Say at which providers complaints are over the lines."""
-    for key, one in tallies.items():
-        share = one.complained / one.delivered if one.delivered else 0
-        if share >= COMPLAINT_LINES[0]:
-            line = "0.3 %, where mails are refused" if share >= COMPLAINT_LINES[1] else "0.1 %, under which to stay"
-            say(f"Complaints at {key}: {share:.2%}, over {line}.")
+def _growth(publication: Publication, growth: Growth, health: Mapping[str, int]) -> _Told:
+    weeks = [{"week": one.begins, **one.counts} for one in growth.weeks]
+    value = {"weeks": weeks, "moves": [asdict(one) for one in growth.moves], "health": health}
+    return _Told(value, lines_of_growth(growth, health), partial(show_growth, publication.name, growth, health))
 
 
-def _write_csv(found: IssueReport) -> None:
-    """Write one line for the whole, and one for each plan and mailbox provider."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("of", "name", *COLUMNS, *_CLASSES, "opened", "machine_opened", "clicked"))
-    lines = [("whole", "", found.total)]
-    lines += [("plan", name, one) for name, one in found.by_plan.items()]
-    lines += [("provider", name, one) for name, one in found.by_provider.items()]
-    for of, name, one in lines:
-        values: dict[str, Any] = one.as_json()
-        numbers = (*(values[column] for column in COLUMNS), *(one.bounces.get(word, 0) for word in _CLASSES))
-        writer.writerow((of, neutralised(name), *numbers, one.opened, one.machine_opened, one.clicked))
+def _deliverability(publication: Publication, issues: Sequence[MailedIssue]) -> _Told:
+    providers = joined(one.by_provider for one in issues)
+    value = [{"provider": name, **one.as_json(), **shares_of(one)} for name, one in providers.items()]
+    show = partial(show_deliverability, publication.name, providers, issues, _sheet(publication))
+    return _Told(value, lines_of_deliverability(providers, issues), show)
 
 
-def _begun(found: IssueReport) -> str:
-    return f"begun {found.begun_at:%Y-%m-%d %H:%M} UTC" if found.begun_at else "not begun yet"
+def _sheet(publication: Publication) -> Sheet:
+    language = "zh" if publication.locale.lower().startswith("zh") else "en"
+    return Sheet(shipped("templates"), language, publication.time_zone)
 
 
-def _side(found: IssueReport) -> str:
-    return "." if found.live else ", NOT LIVE: nobody was mailed."
-
-
-def _share(part: int, whole: int, *, digits: int = 1) -> str:
-    return f" ({part / whole:.{digits}%})" if whole else ""
-
-
-def _in_words(counts: Mapping[str, int]) -> str:
-    return f": {', '.join(f'{count:,} {name}' for name, count in counts.items())}" if counts else ""
+def _write_page(file: Path, page: str) -> None:
+    make_private(file)
+    file.write_text(page, encoding="utf-8")
+    err.print(f"The page is {file}.", soft_wrap=True, markup=False)

@@ -103,15 +103,21 @@ def latest_mailing(session: Session, issue_id: int, *, live: bool) -> int:
     Raises:
         NotFound: The issue was not mailed yet, or there is none.
     """
-    # A correction has a report of its own, by its mailing's number.
-    whole = (col(Mailing.issue_id) == issue_id) & col(Mailing.correction_id).is_(None)
-    found = select(Mailing.id).where(whole, col(Mailing.begun_at).is_not(None), not_taken_back())
+    found = select(Mailing.id).where(Mailing.issue_id == issue_id, of_an_issue())
     other_side = case((col(Mailing.live).is_(live), 0), else_=1)
     latest = (other_side, col(Mailing.begun_at).desc(), col(Mailing.id).desc())
     mailing_id = session.exec(found.order_by(*latest).limit(1)).first()
     if mailing_id is None:
         raise NotFound(f"issue {issue_id} was not mailed yet: `newsletter mailing list` shows what was")
     return mailing_id
+
+
+def of_an_issue() -> ColumnElement[bool]:
+    """Give the condition for mailings that brought an issue: they began, and were not taken back before any mail left.
+
+    A correction is another mail, and has a report of its own, by its mailing's number.
+    """
+    return col(Mailing.correction_id).is_(None) & col(Mailing.begun_at).is_not(None) & not_taken_back()
 
 
 def subject_of(session: Session, mailing_id: int) -> str:
@@ -154,6 +160,7 @@ def _left(session: Session, mailing: Mailing) -> int:
     following = select(func.min(Mailing.begun_at)).where(
         Mailing.publication_id == mailing.publication_id,
         Mailing.issue_id != mailing.issue_id,
+        of_an_issue(),
         col(Mailing.live).is_(mailing.live),
         col(Mailing.begun_at) > mailing.begun_at,
     )

@@ -41,6 +41,21 @@ class Tally:
         return sum(self.bounces.values())
 
     @property
+    def under_way(self) -> int:
+        """How many were accepted, and are neither there nor refused yet."""
+        return self.deferred + self.processed
+
+    @property
+    def delivered_share(self) -> float:
+        """Which share of the accepted was delivered, from 0 to 1."""
+        return self.delivered / self.accepted if self.accepted else 0.0
+
+    @property
+    def complaint_share(self) -> float:
+        """Which share of whom it was delivered to complained, as mailbox providers reckon it."""
+        return self.complained / self.delivered if self.delivered else 0.0
+
+    @property
     def balances(self) -> bool:
         """Whether the accepted are in exactly one place each."""
         heard = self.delivered + self.deferred + self.processed + self.dropped + self.bounced

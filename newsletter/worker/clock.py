@@ -111,7 +111,7 @@ class Clock:
     @_by_a_trusted_clock
     def tick(self) -> None:
         """End what is over, take back what was cancelled, fill slots, begin what is due, free what the dead held."""
-        now = self.desk.clock()
+        now, has_room = self.desk.clock(), self.vigil().has_room
         # First: whose plan was over yesterday must not get what begins today. Where this fails, nothing begins.
         if ended := end_what_is_over(self.desk.database, live=self.desk.claimant.live, now=now):
             log.info("plans ended", readers=ended)
@@ -121,9 +121,7 @@ class Clock:
         with self.desk.database.writing() as session:
             for mailing_id in hold_the_other_side(session, live=self.desk.claimant.live, now=now):
                 log.warning("mailing held: it was meant for the other side of NOT LIVE", mailing=mailing_id)
-            for mailing_id in (
-                begin_due(session, live=self.desk.claimant.live, now=now) if self.vigil().has_room else ()
-            ):
+            for mailing_id in begin_due(session, live=self.desk.claimant.live, now=now) if has_room else ():
                 log.info("mailing begun", mailing=mailing_id)
         with self.desk.database.writing() as session:
             freed, unknown = sweep(session, now=now)
@@ -135,7 +133,7 @@ class Clock:
         if freed:
             log.info("batches freed from a dead worker", batches=freed)
         self.wake()
-        if self.heartbeat is not None and machine.has_room:
+        if self.heartbeat is not None and has_room:
             self.heartbeat.ticked()
 
     def _unwind(self) -> None:

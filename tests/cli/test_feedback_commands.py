@@ -78,7 +78,7 @@ def test_problems_and_limits_are_shown(newsletter):
     assert newsletter("feedback", "surge", "1", "qq", "--dismiss", "--yes").returncode == 1
 
 
-def test_a_report_accounts_for_every_candidate(newsletter):
+def test_a_report_accounts_for_every_candidate(newsletter, mailed):
     report = as_json(newsletter("report", "1", "--json"))
     total = report["total"]
     assert (total["accepted"], total["delivered"], total["bounced"], total["silent"]) == (5, 2, 1, 2)
@@ -88,11 +88,16 @@ def test_a_report_accounts_for_every_candidate(newsletter):
     assert "nothing heard" in shown
     assert "over 0.3 %" in shown
     rows = list(csv.DictReader(io.StringIO(newsletter("report", "1", "--csv").stdout)))
-    assert [(row["of"], row["name"], row["hard"]) for row in rows] == [
-        ("whole", "", "1"),
-        ("plan", "free", "1"),
-        ("provider", "netease", "1"),
+    hour = f"{mailed.world.clock():%Y-%m-%d %H}"
+    assert [(row["of"], row["name"], row["hard"], row["delivered"]) for row in rows] == [
+        ("whole", "", "1", "2"),
+        ("plan", "free", "1", "2"),
+        ("provider", "netease", "1", "2"),
+        ("hour", f"{hour}:00", "", "2"),
+        ("issue", "测试周报：第1期", "1", "2"),
     ]
+    assert [rows[0][name] for name in ("candidates", "excluded", "left", "deferred_once")] == ["5", "0", "1", "0"]
+    assert report["over_time"] == {hour: 2}
     assert newsletter("report", "9").returncode == 1
     other = newsletter("report", "9", "--mailing", "1")
     assert (other.returncode, "mailing 1 is of issue 1" in other.stderr) == (1, True)
@@ -110,9 +115,37 @@ def test_a_report_is_also_a_page_that_needs_nothing_else(newsletter, tmp_path):
     assert "r0@163.com" not in page
 
 
+def test_the_next_report_has_reasons_links_hours_and_the_issues_before(newsletter, mailed):
+    mailed.world.clock.forward(60)
+    mailing_id = mailed.mail()
+    mails, now = mailed.of(mailing_id), mailed.world.clock()
+    link = "https://news.example.com/News/1"
+    click = mailed.event(mails["r0@163.com"], "click", now, url=link)
+    mailed.say(
+        mailed.event(mails["r0@163.com"], "deferred", now), mailed.event(mails["r0@163.com"], "delivered", now), click
+    )
+    rows = list(csv.DictReader(io.StringIO(newsletter("report", "2", "--csv").stdout)))
+    of = {(row["of"], row["name"]): row for row in rows}
+    assert [of["exclusion", reason]["excluded"] for reason in ("unsubscribed", "suppressed")] == ["1", "1"]
+    assert (of["whole", ""]["deferred_once"], of["link", link]["clicked"]) == ("1", "1")
+    assert [name for kind, name in of if kind == "issue"] == ["测试周报：第2期", "测试周报：第1期"]
+    shown = newsletter("report", "2").stdout
+    # 01:00 UTC is nine in the publication's zone.
+    assert "begun 2026-11-23 09:01 (Asia/Shanghai)" in shown
+    assert "Over time (Asia/Shanghai)" in shown
+    assert "Beside the issues before" in shown
+    issues = as_json(newsletter("report", "2", "--json"))["issues"]
+    assert [(one["issue_id"], one["total"]["accepted"]) for one in issues] == [(2, 3), (1, 5)]
+    assert "Beside" not in newsletter("report", "1").stdout
+
+
 def test_a_publication_is_reported_on_by_provider_and_by_weeks(newsletter):
     (netease,) = as_json(newsletter("report", "--deliverability", "--json"))
     assert (netease["provider"], netease["accepted"], netease["complaint_share"]) == ("netease", 5, 0.5)
+    assert netease["complaint_line"] == 0.003
+    shown = newsletter("report", "--deliverability").stdout
+    assert "stay under 0.1 %, and never reach 0.3 %" in shown
+    assert "Complaints at netease: 50.00%, over 0.3 %" in shown
     told = as_json(newsletter("report", "--growth", "--last", "520", "--json"))
     weeks = told["weeks"]
     assert (told["health"]["confirmed"], told["health"]["left"]) == (4, 1)
@@ -120,8 +153,45 @@ def test_a_publication_is_reported_on_by_provider_and_by_weeks(newsletter):
     assert len(weeks) == 520
     assert sum(week["imported"] for week in weeks) == 5
     assert sum(week["left"] for week in weeks) == 1
-    assert newsletter("report").returncode == 2
-    assert newsletter("report", "1", "--growth").returncode == 2
+
+
+def test_what_a_publication_is_reported_on_is_whole_as_csv(newsletter):
+    rows = list(csv.DictReader(io.StringIO(newsletter("report", "--deliverability", "--csv").stdout)))
+    assert [(row["of"], row["name"], row["hard"], row["complaint_line"]) for row in rows] == [
+        ("provider", "netease", "1", "0.003"),
+        ("issue", "测试周报：第1期", "1", "0.003"),
+    ]
+    rows = list(csv.DictReader(io.StringIO(newsletter("report", "--growth", "--last", "520", "--csv").stdout)))
+    assert sum(int(row["imported"]) for row in rows if row["of"] == "week") == 5
+    health = {row["name"]: row["readers"] for row in rows if row["of"] == "health"}
+    assert (health["confirmed"], health["suppressed: hard_bounce"]) == ("4", "1")
+
+
+@pytest.mark.parametrize("what", ["--growth", "--deliverability"])
+def test_a_publication_has_a_page_and_what_was_asked_for_beside_it(newsletter, tmp_path, what):
+    told = as_json(newsletter("report", what, "--html", str(tmp_path / "p.html"), "--json"))
+    assert told == as_json(newsletter("report", what, "--json"))
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert (tmp_path / "p.html").stat().st_mode & 0o077 == 0
+    assert "名单现状" in page
+    assert "netease" in page
+    assert "<script" not in page
+
+
+def test_a_page_and_json_are_both_given(newsletter, tmp_path):
+    told = as_json(newsletter("report", "1", "--html", str(tmp_path / "r.html"), "--json"))
+    assert told["total"]["accepted"] == 5
+    assert (tmp_path / "r.html").exists()
+    alone = newsletter("report", "1", "--html", str(tmp_path / "r.html"))
+    assert (alone.stdout, "The page is" in alone.stderr) == ("", True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("1", "--growth"), ("--growth", "--mailing", "3"), ("1", "--json", "--csv"), ("--growth", "--json", "--csv")],
+)
+def test_words_that_go_ill_together_are_refused(newsletter, words):
+    assert newsletter("report", *words).returncode == 2
 
 
 def test_a_call_is_applied_again_and_changes_nothing(newsletter, mailed):

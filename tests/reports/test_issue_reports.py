@@ -1,6 +1,7 @@
 """Reports on issues: they agree with the ledger to the unit, and what they set beside each other belongs together."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,14 +12,17 @@ from newsletter.delivery.accounts import standing_of
 from newsletter.delivery.lifecycle import Difference
 from newsletter.delivery.mailings import find_mailing
 from newsletter.delivery.models import Delivery, Mailing
+from newsletter.delivery.reach import ALREADY_REACHED
 from newsletter.errors import NotFound
+from newsletter.feedback.outcomes import BounceClass
 from newsletter.providers.memory import MemoryProvider
-from newsletter.publications import publication_named
+from newsletter.reports.growth import GROWTH
 from newsletter.reports.issue import IssueReport, arrivals, latest_mailing, report_of
 from newsletter.reports.page import Page, render_page
-from newsletter.reports.publication import last_reports
+from newsletter.reports.sheet import Sheet
 from newsletter.reports.tallies import Tally
-from subscribers.models import Subscriber
+from subscribers.audience import ExclusionReason
+from subscribers.models import Subscriber, SubscriptionState, SuppressionReason
 from tests.feedback.said import Feedback
 from tests.world import TEMPLATES, make_world
 
@@ -100,18 +104,6 @@ def test_the_report_of_an_issue_is_of_this_side_of_not_live_where_it_was_mailed_
         assert latest_mailing(session, first["issue_id"], live=True) == real.id
 
 
-def test_an_old_issue_stands_beside_those_before_it(feedback):
-    mailings = []
-    for _ in range(4):
-        mailings.append(feedback.mail())
-        feedback.world.clock.forward(60)
-    with feedback.world.database.reading() as session:
-        publication = publication_named(session, None)
-        second = report_of(session, mailings[1])
-        before = last_reports(session, publication, issues=1, live=False, before=second)
-    assert [one.mailing_id for one in before] == [mailings[0]]
-
-
 def test_arrivals_are_counted_by_the_hour(feedback):
     mailing_id = feedback.mail()
     whose, now = feedback.of(mailing_id), feedback.world.clock()
@@ -139,16 +131,60 @@ NOTHING = IssueReport(
 )
 
 
-def page(report=NOTHING, *, arrivals=None) -> str:
-    return render_page(Page("W", "S", "en", "UTC", BEGUN, report, arrivals or {}, []), TEMPLATES)
+def page(report=NOTHING, *, arrivals=None, language="en", zone="UTC") -> str:
+    return render_page(Page("W", "S", BEGUN, report, arrivals or {}, []), Sheet(TEMPLATES, language, zone))
+
+
+def drawn_on_desks(shown: str) -> str:
+    """Give what a page draws for desks: each chart is there a second time, for phones."""
+    return "".join(re.findall(r'<div class="wide">(.*?)</div>', shown, re.DOTALL))
 
 
 def test_the_chart_of_arrivals_loses_no_mail_of_another_day():
     """The same hour of two days is two columns; what came after a day is one."""
     shown = page(arrivals={"2026-11-23 09": 500, "2026-11-23 11": 20, "2026-11-24 09": 7, "2026-11-26 09": 3})
-    values = [int(one) for one in re.findall(r'<desc class="value">(\d+)', shown)]
-    assert (values[0], values[1], values[2], values[-1], sum(values)) == (500, 0, 20, 10, 530)
+    values = [int(one) for one in re.findall(r'<desc class="value">(\d+)', drawn_on_desks(shown))]
+    # It ends at the last hour of the first day that has mail.
+    assert values == [500, 0, 20, 10]
     assert "Later" in shown
+
+
+def test_a_page_tells_the_time_of_the_publication():
+    shown = page(arrivals={"2026-11-23 09": 500}, zone="Asia/Shanghai")
+    assert "begun 2026-11-23 17:00; counted 2026-11-23 17:00 (Asia/Shanghai time)" in shown
+    assert ">17:00</text>" in shown
+    assert "09:00" not in shown
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_code_of_a_report_has_a_word_in_both_languages(language):
+    sheet = Sheet(TEMPLATES, language, "UTC")
+    assert set(sheet.words["exclusion"]) == {*ExclusionReason, ALREADY_REACHED, "plan", "not_on_allow_list"}
+    assert set(sheet.words["bounce"]) == set(BounceClass)
+    reasons = {f"suppressed: {reason}" for reason in SuppressionReason}
+    assert set(sheet.words["health"]) == {*SubscriptionState, "paused", *reasons}
+    assert set(sheet.words["growth"]) == set(GROWTH)
+
+
+def test_a_page_accounts_for_who_was_deferred_bounced_and_left_out_in_words():
+    total = Tally(recipients=9, accepted=9, delivered=6, bounces={"hard": 2, "too_large": 1})
+    report = replace(NOTHING, candidates=11, exclusions={"unsubscribed": 2}, total=total, deferred_once=4)
+    shown = page(report, language="zh")
+    assert re.search(r"曾被推迟</dt><dd>4<", shown)
+    assert re.search(r"地址不存在</th><td[^>]*>2</td><td[^>]*>22.22%<", shown)
+    assert re.search(r"邮件太大</th><td[^>]*>1<", shown)
+    assert re.search(r"已退订</th><td[^>]*>2<", shown)
+    assert "unsubscribed" not in shown
+
+
+def test_the_lines_for_complaints_are_drawn_and_said():
+    over = Tally(recipients=1000, accepted=1000, delivered=1000, complained=2)
+    shown = page(replace(NOTHING, total=over, by_provider={"qq": over}))
+    assert "under 0.1%; from 0.3% on mails are refused" in shown
+    chart = drawn_on_desks(shown)
+    assert all(re.search(rf'class="major"[^>]*>{line} %</text>', chart) for line in ("0.1", "0.3"))
+    assert "qq 0.20%" in chart
+    assert '<td role="cell" data-of="Complained" class="over">2 (0.20%)</td>' in shown
 
 
 def test_a_page_about_nothing_divides_nothing():

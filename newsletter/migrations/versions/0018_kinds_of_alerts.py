@@ -1,11 +1,11 @@
-"""Kinds of alerts: a disk that is nearly full, and a key that is refused to notices."""
+"""Kinds of alerts: a full disk, a key refused to notices, events and lists that cannot be heeded, requests refused."""
 
 import sqlalchemy as sa
 from alembic import op
 
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 
 _NAME = "ck_alert_kind"
 _BEFORE = (
@@ -23,7 +23,15 @@ _BEFORE = (
     "superseded",
     "store_held",
 )
-_NOW = (*_BEFORE, "disk_full", "notices_refused")
+_NOW = (
+    *_BEFORE,
+    "disk_full",
+    "notices_refused",
+    "account_changed",
+    "event_stepped_over",
+    "lists_refused",
+    "request_refused",
+)
 
 
 def upgrade() -> None:

@@ -31,6 +31,9 @@ class AlertKind(StrEnum):
     complaints_rising = "complaints_rising"
     slot_empty = "slot_empty"
     store_held = "store_held"
+    account_changed = "account_changed"
+    event_stepped_over = "event_stepped_over"
+    lists_refused = "lists_refused"
     trial = "trial"
 
 

@@ -16,7 +16,7 @@ from newsletter.backups.manifest import Manifest
 from newsletter.database import Database
 from newsletter.delivery.models import Attempt
 from newsletter.delivery.reach import read_back
-from newsletter.feedback.ingest import forget_addresses
+from newsletter.feedback.bodies import forget_addresses
 from newsletter.journal.segments import Journal
 from newsletter.outbox import cancel
 from newsletter.publications import Publication

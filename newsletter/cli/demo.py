@@ -62,7 +62,7 @@ class Mailed:
     def agrees(self) -> bool:
         """Whether the report and the local SendGrid's record say the same, to the unit."""
         total, said = self.report.total, self.said
-        here = (total.delivered, total.bounced, total.dropped, total.complained, self.report.deferred_once)
+        here = (total.delivered, total.bounced, total.dropped, total.complained, total.deferred_once)
         there = (said["delivered"], said["bounce"], said["dropped"], said["spamreport"], said["deferred"])
         return self.report.balances and here == there
 
@@ -245,7 +245,7 @@ def _numbers(mailed: Mailed) -> dict[str, Any]:
         "delivered": mailed.report.total.delivered,
         "bounced": mailed.report.total.bounced,
         "complained": mailed.report.total.complained,
-        "deferred_once": mailed.report.deferred_once,
+        "deferred_once": mailed.report.total.deferred_once,
         "bounces": dict(mailed.report.total.bounces),
         "received_more_than_once": mailed.more_than_once,
         "missing": mailed.missing,

@@ -27,7 +27,7 @@ from newsletter.errors import NewsletterError, Refused
 from newsletter.feedback.outcomes import BOUNCED
 from newsletter.publications import publication_by_id, publication_named
 from newsletter.reports.issue import IssueReport, arrivals, latest_mailing, report_of, subject_of
-from newsletter.reports.page import Page, render_page
+from newsletter.reports.page import Page, render_page, words_of
 from newsletter.reports.publication import GROWTH, by_provider, growth_of, health_of, last_reports
 from newsletter.reports.tallies import Tally
 from subscribers.formulas import neutralised
@@ -162,14 +162,14 @@ def _show(found: IssueReport) -> None:
             "dropped": total.dropped,
             "still under way": total.deferred + total.processed,
             "nothing heard": total.silent,
-            "deferred at least once": found.deferred_once,
+            "deferred at least once": total.deferred_once,
             "complained": f"{total.complained:,}{_share(total.complained, total.delivered, digits=3)}",
             "left afterwards": found.left,
         }
     )
-    if total.opened or total.machine_opened or total.clicked:
+    if total.is_tracked:
         print_facts({"opened": total.opened, "opened by machines": total.machine_opened, "clicked": total.clicked})
-        say("Opens miss whoever shows no pictures; machines open what nobody reads; some clicks are scanners'.")
+        say(words_of(shipped("templates"), "en")["what_opens_mean"])
     _table("By plan", "plan", found.by_plan)
     _table("By mailbox provider", "provider", found.by_provider)
     if found.top_links:

@@ -59,7 +59,7 @@ def render_page(page: Page, templates: Path) -> str:
     environment = Environment(
         loader=FileSystemLoader(folder), autoescape=select_autoescape(["j2"]), undefined=StrictUndefined
     )
-    words: Mapping[str, str] = yaml.safe_load((folder / "words.yaml").read_text(encoding="utf-8"))[page.language]
+    words = words_of(templates, page.language)
     report = page.report
     begun = f"{report.begun_at:%Y-%m-%d %H:%M}" if report.begun_at else "–"
     facts = {"publication": page.publication, "subject": page.subject, "mailing": report.mailing_id, "zone": page.zone}
@@ -77,6 +77,12 @@ def render_page(page: Page, templates: Path) -> str:
     )
 
 
+def words_of(templates: Path, language: str) -> Mapping[str, str]:
+    """Read what reports say, also in the terminal."""
+    words = yaml.safe_load((templates / "reports" / "words.yaml").read_text(encoding="utf-8"))
+    return dict(words[language])
+
+
 def _numbers(report: IssueReport, words: Mapping[str, str]) -> list[dict[str, Any]]:
     total, accepted = report.total, report.total.accepted
     shown = [
@@ -91,8 +97,8 @@ def _numbers(report: IssueReport, words: Mapping[str, str]) -> list[dict[str, An
         ("complained", total.complained, _share(total.complained, total.delivered, 3), "bad"),
         ("left", report.left, "", ""),
     ]
-    if total.opened or total.clicked:
-        shown += [("opened", total.opened, "", ""), ("clicked", total.clicked, "", "")]
+    if total.is_tracked:
+        shown += [(name, getattr(total, name), "", "") for name in ("opened", "machine_opened", "clicked")]
     return [{"name": words[name], "count": count, "share": share, "look": look} for name, count, share, look in shown]
 
 

@@ -48,6 +48,11 @@ FACTS = {
     "later": "8",
     "when": "Monday 09:00",
     "do": "newsletter issue ready 3",
+    "change": "compliance_suspend",
+    "call": "12",
+    "number": "3",
+    "error": "ValueError",
+    "doing": "reading the lists",
 }
 
 

@@ -57,10 +57,10 @@ def test_a_report_agrees_with_the_ledger_also_on_who_differs_from_their_batch(fe
     with feedback.world.database.reading() as session:
         standing = standing_of(session, find_mailing(session, mailing_id))
     assert (found.total.recipients, found.total.accepted) == (standing.recipients, standing.accepted) == (5, 3)
-    whole = Tally(recipients=5, accepted=3, delivered=1, deferred=1, silent=1, complained=1)
+    whole = Tally(recipients=5, accepted=3, delivered=1, deferred=1, deferred_once=1, silent=1, complained=1)
     assert found.total == whole
     assert found.by_provider["qq"] == Tally(recipients=2, accepted=1, delivered=1, complained=1)
-    assert found.by_provider["netease"] == Tally(recipients=2, accepted=1, deferred=1)
+    assert found.by_provider["netease"] == Tally(recipients=2, accepted=1, deferred=1, deferred_once=1)
     assert found.balances
 
 
@@ -133,7 +133,6 @@ NOTHING = IssueReport(
     total=Tally(),
     by_plan={},
     by_provider={},
-    deferred_once=0,
     left=0,
     top_links=(),
 )

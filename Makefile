@@ -37,10 +37,12 @@ test: $(VENV)/.development  ## Run the whole test suite
 	@sh tests/install-referees.sh
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) $(ARGS)
 
-# KILLS: how often the service is killed; LEDGER_STEPS: how far the state machine over the ledger goes.
+# KILLS: how often the service is killed; LEDGER_STEPS: how far the state machine over the ledger goes;
+# KILL_EVENTS: how many of SendGrid's events stream in while it is killed a few times.
 soak: $(VENV)/.development  ## Kill the service a thousand times, and walk the ledger for hours
 	@KILLS=$${KILLS:-1000} LEDGER_STEPS=$${LEDGER_STEPS:-200000} $(BIN)/pytest --timeout 0 -s \
 	  -k "kill_loop or crash_sweep or ledger_machine" $(ARGS)
+	@KILL_EVENTS=$${KILL_EVENTS:-100000} $(BIN)/pytest --timeout 0 -s -k kill_feedback $(ARGS)
 
 check: $(VENV)/.development  ## Lint, types and floors
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "run: make format"; exit 1; }

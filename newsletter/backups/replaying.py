@@ -18,7 +18,7 @@ from newsletter.database import Database
 from newsletter.delivery.doubts import is_open
 from newsletter.delivery.models import Attempt
 from newsletter.delivery.reach import read_back
-from newsletter.feedback.ingest import forget_addresses
+from newsletter.feedback.bodies import forget_addresses
 from newsletter.journal.segments import Journal, Reading
 from newsletter.outbox import cancel
 from newsletter.publications import Publication

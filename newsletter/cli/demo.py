@@ -70,7 +70,7 @@ class Mailed:
         total, said = self.report.total, self.said
         here = [total.delivered, total.bounced, total.dropped, total.complained]
         there = [said[kind] for kind in ("delivered", "bounce", "dropped", "spamreport")]
-        here += [self.report.deferred_once, self.report.left]
+        here += [total.deferred_once, self.report.left]
         there += [said["deferred"], len(self.leaving)]
         return self.report.balances and here == there
 
@@ -258,7 +258,7 @@ def _numbers(mailed: Mailed) -> dict[str, Any]:
         "bounced": mailed.report.total.bounced,
         "complained": mailed.report.total.complained,
         "left": mailed.report.left,
-        "deferred_once": mailed.report.deferred_once,
+        "deferred_once": mailed.report.total.deferred_once,
         "bounces": dict(mailed.report.total.bounces),
         "received_more_than_once": mailed.more_than_once,
         "missing": mailed.missing,

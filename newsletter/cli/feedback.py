@@ -1,11 +1,10 @@
 """`newsletter feedback`: what the provider's events led to, and an operator's word on it."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Annotated, Any
 
 import typer
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from newsletter.cli.console import (
     ID,
@@ -28,7 +27,8 @@ from newsletter.feedback.applying import Scene
 from newsletter.feedback.consequences import Limits
 from newsletter.feedback.histories import limits_from
 from newsletter.feedback.ingest import apply_again, backlog
-from newsletter.feedback.models import ConsequenceState, EventCall, FeedbackEventRow, FeedbackPolicy, SurgeDecision
+from newsletter.feedback.models import ConsequenceState, FeedbackPolicy, SurgeDecision
+from newsletter.feedback.problems import problems_of, problems_of_late, waiting_removals
 from newsletter.feedback.surges import decide_surge, find_surge, surges_of
 from newsletter.feedback.undoing import Choice, count_chosen, find_consequence, list_consequences, undo
 from newsletter.publications import publication_named
@@ -147,14 +147,28 @@ def surge(
 
 @app.command()
 def problems(limit: Limit = 50, as_json: AsJSON = False) -> None:
-    """Show what could not be read of the provider's calls, and how many wait to be applied."""
-    with open_service().database.reading() as session:
-        waiting, rows = backlog(session), _problems(session, limit)
+    """Show what of the provider's calls could not be read or is about nobody here, and how many wait to be applied."""
+    service = open_service()
+    with service.database.reading() as session:
+        waiting, rows = backlog(session), problems_of(session, limit)
+        of_late = problems_of_late(session, now=service.clock())
     if as_json:
-        print_json({"waiting": asdict(waiting), "problems": rows})
+        print_json({"waiting": asdict(waiting), "of_late": of_late, "problems": rows})
         return
     print_rows(rows, ("received_at", "said", "provider", "problem", "text"))
+    say(f"Such events in a week, with routine about nobody here, which is only counted: {of_late:,}.")
     say(f"Calls that wait to be applied: {waiting.calls:,}.")
+
+
+@app.command()
+def removals(limit: Limit = 50, as_json: AsJSON = False) -> None:
+    """Show what is still to be taken off SendGrid's lists after it was undone here, and what SendGrid said last."""
+    with open_service().database.reading() as session:
+        rows = waiting_removals(session, limit)
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, ("id", "consequence", "list", "tries", "next_try", "result"))
 
 
 @app.command()
@@ -196,29 +210,6 @@ def _set_limits(session: Session, publication_id: int, said: dict[str, Any]) -> 
     if said:
         session.merge(FeedbackPolicy(publication_id=publication_id, **limits))
     return limits
-
-
-def _problems(session: Session, limit: int) -> Sequence[dict[str, Any]]:
-    events = select(FeedbackEventRow).where(col(FeedbackEventRow.problem) != "")
-    calls = select(EventCall).where(col(EventCall.problem) != "")
-    rows = [
-        {
-            "received_at": one.received_at,
-            "said": one.said,
-            "provider": one.provider,
-            "problem": one.problem,
-            "text": one.text,
-        }
-        for one in session.exec(events.order_by(col(FeedbackEventRow.id).desc()).limit(limit))
-    ]
-    unread = session.exec(calls.order_by(col(EventCall.id).desc()).limit(limit))
-    return [
-        *(
-            {"received_at": one.received_at, "said": "call", "provider": "", "problem": one.problem, "text": ""}
-            for one in unread
-        ),
-        *rows,
-    ]
 
 
 def _scene(service: Service) -> Scene:

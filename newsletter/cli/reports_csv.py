@@ -15,9 +15,9 @@ from subscribers.formulas import neutralised
 _TALLY = (
     *("recipients", "accepted", "delivered", "deferred", "processed", "silent", "dropped", "bounced", "complained"),
     *sorted(one.name for one in BOUNCED),
-    *("opened", "machine_opened", "clicked"),
+    *("deferred_once", "opened", "machine_opened", "clicked"),
 )
-_ISSUE = ("of", "name", "candidates", "excluded", *_TALLY, "left", "deferred_once")
+_ISSUE = ("of", "name", "candidates", "excluded", *_TALLY, "left")
 _DELIVERABILITY = ("of", "name", *_TALLY, "delivered_share", "complaint_share", "complaint_line")
 _GROWTH = ("of", "name", *GROWTH, "readers")
 
@@ -26,9 +26,8 @@ def lines_of_issue(page: Page) -> Iterator[Sequence[object]]:
     """Give a line for the whole, and for each plan, provider, reason, hour (UTC), link and issue of the last ones."""
     found = page.report
     whole = {"candidates": found.candidates, "excluded": sum(found.exclusions.values())}
-    whole |= {"left": found.left, "deferred_once": found.deferred_once}
     yield _ISSUE
-    yield _line(_ISSUE, "whole", "", _tally(found.total) | whole)
+    yield _line(_ISSUE, "whole", "", _tally(found.total) | whole | {"left": found.left})
     for of, tallies in (("plan", found.by_plan), ("provider", found.by_provider)):
         for name, one in tallies.items():
             yield _line(_ISSUE, of, name, _tally(one))

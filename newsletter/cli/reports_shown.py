@@ -26,10 +26,9 @@ def show_issue(page: Page, sheet: Sheet) -> None:
     found = page.report
     say(f"Mailing {found.mailing_id} of issue {found.issue_id}, {_begun(found, sheet)}" + _side(found))
     print_facts(_facts(found))
-    if found.total.opened or found.total.machine_opened or found.total.clicked:
-        total = found.total
+    if (total := found.total).is_tracked:
         print_facts({"opened": total.opened, "opened by machines": total.machine_opened, "clicked": total.clicked})
-        say("Opens miss whoever shows no pictures; machines open what nobody reads; some clicks are scanners'.")
+        say(sheet.words["what_opens_mean"])
     _table("By plan", "plan", found.by_plan.items())
     _table("By mailbox provider", "provider", found.by_provider.items())
     _warn_of_complaints(found.by_provider.items())
@@ -75,7 +74,7 @@ def _facts(found: IssueReport) -> dict[str, Any]:
         "dropped": total.dropped,
         "still under way": total.under_way,
         "nothing heard": total.silent,
-        "deferred at least once": found.deferred_once,
+        "deferred at least once": found.total.deferred_once,
         "complained": f"{total.complained:,}{_share(total.complained, total.delivered, digits=3)}",
         "left afterwards": found.left,
     }

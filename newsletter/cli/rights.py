@@ -20,7 +20,7 @@ from newsletter.delivery.history import count_deliveries
 from newsletter.delivery.panel import forget as leave_panel
 from newsletter.emulator.record import Record
 from newsletter.errors import Refused
-from newsletter.feedback.ingest import forget_addresses
+from newsletter.feedback.bodies import forget_addresses
 from newsletter.outbox import cancel
 from newsletter.publications import list_publications, publication_by_id, publication_named
 from newsletter.scrubbing import scrub

@@ -28,7 +28,8 @@ from newsletter.emulator.serving import running as emulator_running
 from newsletter.emulator.serving import serve as serve_emulator
 from newsletter.errors import Misconfigured
 from newsletter.feedback.ingest import apply_next
-from newsletter.feedback.pulling import pull, remove_next
+from newsletter.feedback.level import keep_level
+from newsletter.feedback.pulling import remove_next
 from newsletter.hosts import arrive, open_holds
 from newsletter.link_keys import keep_link_keys, note_link_keys, require_same_link_keys
 from newsletter.migrations import migrate
@@ -309,14 +310,6 @@ def _ask_about_the_old(service: Service) -> None:
         log.warning("a mailing is held: its content became old while nothing was mailed", mailing=mailing_id)
 
 
-def _pull_lists(service: Service, api: AccountAPI) -> None:
-    try:
-        for one in pull(service.database, api, service.feedback_scene, on_page=int):
-            log.info("a list of the provider was read", list=one.list_name, entries=one.entries, news=one.news)
-    except AccountRefused as refusal:
-        log.warning("the provider's lists could not be read", why=str(refusal))
-
-
 def _heed_next(service: Service, api: AccountAPI) -> bool:
     """Apply what the provider said next, else have it take an address off its list; tell whether there was anything."""
     if apply_next(service.database, service.feedback_scene):
@@ -354,7 +347,7 @@ def _working(service: Service, emulator_url: str) -> Iterator[Callable[[], None]
         service.terms,
         service.settings.tick_seconds,
         dispatchers.wake,
-        partial(_pull_lists, service, api),
+        lambda: keep_level(service.database, api, service.feedback_scene),
         Heartbeat(service.heartbeat_url, service.live, service.settings.tick_seconds),
         partial(look_up, api),
         Vigil(service.database, service.room, service.live, service.machine, service.clock).look,

@@ -4,14 +4,12 @@ The webhook writes one row and answers; the worker reads the bodies in their ord
 dies begins again at the cursor, which is committed with the rows; what it did twice comes to the same.
 """
 
-import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlmodel import Session, col, select
 
@@ -25,12 +23,19 @@ from newsletter.feedback.histories import addresses_to_decide
 from newsletter.feedback.levelling import bring_level
 from newsletter.feedback.matching import Matched, match
 from newsletter.feedback.models import EventCall
-from newsletter.feedback.record import Classified, classified, record_clicks, record_events, record_outcomes
+from newsletter.feedback.record import (
+    Classified,
+    classified,
+    problem_of,
+    record_clicks,
+    record_events,
+    record_outcomes,
+)
 from newsletter.feedback.surges import watch
+from newsletter.feedback.telling import tell_of_account, tell_of_stepped_over
 from newsletter.notices.claims import prove_notices
 from newsletter.providers.feedback import FeedbackEvent, FeedbackKind
 from newsletter.providers.sendgrid_events import UnreadableBody, entries_in, read_event
-from subscribers.bulk import rows_changed
 from subscribers.errors import NewPepper, OtherPepper
 
 
@@ -38,8 +43,6 @@ log = structlog.get_logger(__name__)
 
 #: Events applied in one transaction: who unsubscribes meanwhile waits for no more than these.
 CHUNK = 1000
-#: Long enough to look into what went wrong, and longer than SendGrid's own 24 hours of tries.
-KEPT_FOR = timedelta(days=7)
 
 
 def keep_call(session: Session, body: bytes, *, now: datetime) -> None:
@@ -84,7 +87,7 @@ def apply_next(database: Database, scene: Scene) -> bool:
                 raise
             if most == 1:
                 log.exception("an event could not be applied", call=place[0], number=place[1] + 1)
-                _step_over(database, *place, error, scene.now)
+                _step_over(database, *place, error, scene)
                 return True
             most //= 2
         else:
@@ -103,8 +106,8 @@ def _is_the_stores_fault(error: Exception) -> bool:
     return isinstance(error, OperationalError | InterfaceError | OtherPepper | NewPepper)
 
 
-def _step_over(database: Database, call_id: int, cursor: int, error: Exception, now: datetime) -> None:
-    """Go on behind an event that cannot be applied, unless somebody else has gone on meanwhile."""
+def _step_over(database: Database, call_id: int, cursor: int, error: Exception, scene: Scene) -> None:
+    """Go on behind an event that cannot be applied, unless somebody else has gone on meanwhile; have operators told."""
     with database.writing() as session:
         alone(session)
         call = session.get_one(EventCall, call_id)
@@ -115,8 +118,9 @@ def _step_over(database: Database, call_id: int, cursor: int, error: Exception, 
             f"`newsletter feedback again {call_id}` tries once more"
         )[:200]
         call.cursor, call.problems = cursor + 1, call.problems + 1
-        call.applied_at = now if call.cursor >= _count(call.body) else None
+        call.applied_at = scene.now if call.cursor >= _count(call.body) else None
         session.add(call)
+        tell_of_stepped_over(session, call_id, cursor + 1, type(error).__name__, scene)
 
 
 def _count(body: bytes) -> int:
@@ -137,9 +141,11 @@ def apply_again(session: Session, call_id: int) -> None:
     call = session.get(EventCall, call_id)
     if call is None or not call.body:
         raise NotFound(
-            f"call {call_id} is not kept any more: bodies are for 7 days, or until somebody in them is erased"
+            f"call {call_id} is not kept any more: bodies are for 7 days (30 where an event could not be applied), "
+            "or until somebody in them is erased"
         )
     call.applied_at, call.cursor, call.problem = None, 0, ""
+    call.news = call.problems = 0
     session.add(call)
 
 
@@ -185,6 +191,8 @@ def apply_events(session: Session, events: Sequence[FeedbackEvent], scene: Scene
     news = record_outcomes(session, meant)
     record_clicks(session, matches)
     new_events = record_events(session, meant, received_at=received_at)
+    if any(event.is_of_account for event in heard):
+        tell_of_account(session, new_events, scene)
     touched = watch(session, _bounced_in(matches), now=scene.now)
     reached = {
         one.subscriber_id
@@ -207,7 +215,7 @@ def _bounced_in(matches: Sequence[Matched]) -> set[tuple[int, str]]:
 
 def _is_problem(one: Classified) -> bool:
     """Tell whether a person should look: something could not be read, or is about nobody of ours."""
-    return bool(one.matched.event.problem) or not one.matched.is_ours
+    return bool(problem_of(one.matched))
 
 
 @dataclass(frozen=True)
@@ -222,36 +230,3 @@ def backlog(session: Session) -> Backlog:
     """Tell how many calls wait, and since when."""
     count, oldest = session.exec(select(func.count(), func.min(EventCall.received_at)).where(_waits())).one()
     return Backlog(count, oldest)
-
-
-def purge(session: Session, *, now: datetime) -> int:
-    """Empty the raw bodies of calls that were applied and are older than a week; tell how many."""
-    old = col(EventCall.applied_at).is_not(None) & (col(EventCall.received_at) < now - KEPT_FOR)
-    emptied = update(EventCall).where(old, func.length(EventCall.body) > 0).values(body=b"")
-    return rows_changed(session.execute(emptied))
-
-
-def forget_addresses(session: Session, addresses: Iterable[str]) -> int:
-    """Take addresses out of the raw bodies that are still kept; tell how many bodies these were.
-
-    A body that was applied is emptied whole. One that waits keeps its other events: the address in it becomes one that
-    nobody has, of the same length.
-    """
-    needles = {form for one in addresses for form in (one.lower().encode(), _as_json(one.lower()))}
-    pattern = re.compile(b"|".join(re.escape(one) for one in sorted(needles, key=len, reverse=True)), re.IGNORECASE)
-    kept = select(EventCall.id).where(func.length(EventCall.body) > 0).order_by(col(EventCall.id))
-    touched = 0
-    for call_id in session.exec(kept).all() if needles else ():
-        call = session.get_one(EventCall, call_id)
-        if pattern.search(call.body):
-            touched += 1
-            call.body = b"" if call.applied_at else pattern.sub(lambda found: b"x" * len(found[0]), call.body)
-            session.add(call)
-            session.flush()
-        session.expunge(call)
-    return touched
-
-
-def _as_json(text: str) -> bytes:
-    """Write a text as JSON in ASCII has it."""
-    return json.dumps(text)[1:-1].encode()

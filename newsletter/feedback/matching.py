@@ -4,6 +4,7 @@ Before ``record``. Our numbers are believed only together with the random id of 
 provider may be shared with another installation, whose deliveries have numbers, too.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,8 +29,20 @@ _LAST_MAILINGS = 10
 _MAY_HAVE_LEFT = (BatchState.submitting, BatchState.accepted, BatchState.unknown, BatchState.given_up)
 _STAYED = (Difference.skipped, Difference.rejected)
 
-#: What is said so often that the address is not looked at: the delivery alone says whose it is.
-ROUTINE = frozenset({FeedbackKind.processed, FeedbackKind.delivered, FeedbackKind.opened, FeedbackKind.clicked})
+#: What is said so often, and decides nothing of an address, that the delivery alone says whose it is.
+ROUTINE = frozenset(
+    {
+        FeedbackKind.processed,
+        FeedbackKind.deferred,
+        FeedbackKind.delivered,
+        FeedbackKind.opened,
+        FeedbackKind.clicked,
+    }
+)
+#: What mail servers say of an address may come without a name of its request; what readers do never does.
+_OF_SERVERS = frozenset({FeedbackKind.bounced, FeedbackKind.dropped})
+#: As SendGrid names a request to us: of an event that begins so, it is known whose it is, ours or another's.
+_REQUEST = re.compile(r"[\w-]{22}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,7 @@ class Matched:
         at: When it happened; where the event does not say, when it was received.
         address_hash: The keyed hash of its address; empty for what is only routine.
         provider: The address's mailbox provider.
+        is_guess: Whether the delivery was found by the address and the time alone.
     """
 
     event: FeedbackEvent
@@ -52,6 +66,7 @@ class Matched:
     notice_id: int | None = None
     address_hash: str = ""
     provider: str = OTHER
+    is_guess: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -211,18 +226,31 @@ def _by_address(session: Session, one: Matched, *, live: bool | None) -> Matched
             col(Delivery.subscriber_id) == one.subscriber_id,
             or_(col(Delivery.difference).is_(None), col(Delivery.difference).not_in(_STAYED)),
         )
+        .order_by(col(Delivery.id).desc())
+        .limit(1)
     )
+    delivery_id = None
     if one.event.message_id:
-        left = left.where(col(Attempt.message_id) == one.event.message_id)
-    else:
-        left = left.where(
-            col(Delivery.mailing_id).in_(_last_mailings(session, one.at, live=live)),
-            col(Attempt.submitting_at) <= one.at,
-        )
-    delivery_id = session.exec(left.order_by(col(Delivery.id).desc()).limit(1)).first()
+        delivery_id = session.exec(left.where(col(Attempt.message_id) == one.event.message_id)).first()
+    if is_guess := delivery_id is None and _names_no_request(one.event):
+        before = col(Attempt.submitting_at) <= one.at
+        among = col(Delivery.mailing_id).in_(_last_mailings(session, one.at, live=live))
+        delivery_id = session.exec(left.where(before, among)).first()
     if delivery_id is None:
         return one
-    return replace(one, delivery_id=delivery_id, **vars(_deliveries(session, [delivery_id])[delivery_id]))
+    whose = _deliveries(session, [delivery_id])[delivery_id]
+    return replace(one, delivery_id=delivery_id, is_guess=is_guess, **vars(whose))
+
+
+def _names_no_request(event: FeedbackEvent) -> bool:
+    """Tell whether an event's id of SendGrid's is none of a request, so that the address is all it says.
+
+    Drops were recorded whose id names a machine of SendGrid's instead (``filter0093p1las1.9128.…``). An id of a request
+    that we do not know is another system's on the account, and so may be whatever a reader did.
+    """
+    if not event.message_id:
+        return True
+    return event.kind in _OF_SERVERS and not _REQUEST.fullmatch(event.message_id)
 
 
 def _last_mailings(session: Session, at: datetime, *, live: bool | None) -> Sequence[int]:

@@ -69,6 +69,8 @@ class DeliveryOutcome(SQLModel, table=True):
     )
     outcome: int = Field(sa_column=Column(SmallInteger, nullable=False))
     outcome_at: datetime | None = None
+    #: When the receiving server put it off first, whatever came after.
+    deferred_at: datetime | None = None
     opened_at: datetime | None = None
     machine_opened_at: datetime | None = None
     clicked_at: datetime | None = None

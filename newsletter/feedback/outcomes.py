@@ -1,8 +1,8 @@
 """The lattice of outcomes: what became of a delivery only moves up, so that order and repeats make no difference. Pure.
 
 Of all that was said of one delivery, the highest word stands. A bounce stands above ``delivered``, since a server may
-take a mail and send it back later; ``delivered`` stands above the deferrals on the way to it. What a reader did
-(opened, clicked, complained, left) stands beside it, each with the first time it was said.
+take a mail and send it back later; ``delivered`` stands above the deferrals on the way to it. That it was put off, and
+what a reader did (opened, clicked, complained, left), stands beside it, each with the first time it was said.
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,6 @@ BOUNCED = frozenset({Outcome.soft, Outcome.too_large, Outcome.blocked, Outcome.d
 
 _OF_KIND: Mapping[FeedbackKind, Outcome] = {
     FeedbackKind.processed: Outcome.processed,
-    FeedbackKind.deferred: Outcome.deferred,
     FeedbackKind.delivered: Outcome.delivered,
     FeedbackKind.dropped: Outcome.dropped,
 }
@@ -63,6 +62,7 @@ class Standing:
 
     outcome: Outcome = Outcome.nothing
     outcome_at: datetime | None = None
+    deferred_at: datetime | None = None
     opened_at: datetime | None = None
     machine_opened_at: datetime | None = None
     clicked_at: datetime | None = None
@@ -73,11 +73,11 @@ class Standing:
         """Join two pieces of knowledge; in any order, and however often, the same comes out."""
         higher = max(self.outcome, other.outcome)
         reached = [one.outcome_at for one in (self, other) if one.outcome is higher]
-        return Standing(higher, _first(*reached), *(_first(getattr(self, n), getattr(other, n)) for n in READER_MARKS))
+        return Standing(higher, _first(*reached), *(_first(getattr(self, n), getattr(other, n)) for n in MARKS))
 
 
-#: The columns of what a reader did.
-READER_MARKS = tuple(field.name for field in fields(Standing) if field.name not in {"outcome", "outcome_at"})
+#: The columns of what stands beside the outcome.
+MARKS = tuple(field.name for field in fields(Standing) if field.name not in {"outcome", "outcome_at"})
 
 
 def standing_of(event: FeedbackEvent, bounce_class: BounceClass | None, at: datetime) -> Standing:
@@ -95,6 +95,8 @@ def standing_of(event: FeedbackEvent, bounce_class: BounceClass | None, at: date
             return Standing(complained_at=at)
         case FeedbackKind.unsubscribed:
             return Standing(unsubscribed_at=at)
+        case FeedbackKind.deferred:
+            return Standing(Outcome.deferred, at, deferred_at=at)
         case _:
             outcome = _OF_KIND.get(event.kind, Outcome.nothing)
             return Standing(outcome, at if outcome else None)

@@ -1,7 +1,8 @@
 """Pulling: SendGrid's own lists, read page by page, so that both sides hold back the same addresses. After ``ingest``.
 
 Only ever added to: an address that is missing there may have been purged by age. Windows overlap by a day, since
-entries come late; how far a list was read is kept after each page: an interrupted pull goes on where it was.
+entries come late, and pages by some entries, since our own removals move them up; how far a list was read is kept after
+each page: an interrupted pull goes on where it was.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,8 @@ from subscribers.models import AddressHash, Subscriber
 
 LISTS = ("bounces", "blocks", "invalid_emails", "spam_reports", "unsubscribes")
 PAGE = 500
+#: So many entries of a page come again with the next: one that is deleted there meanwhile moves up what is behind it.
+SHARED = 100
 OVERLAP = timedelta(days=1)
 _READ, _DELETE = "suppression.read", "suppression.delete"
 
@@ -43,17 +46,19 @@ def pull(database: Database, api: AccountAPI, scene: Scene, *, on_page: Callable
         AccountRefused: The key lacks a scope, or SendGrid was not reached; what was read until then is kept.
     """
     for name in LISTS:
-        _open_window(database, name, scene.now)
-        while page := _page(api, name, window := _window(database, name)):
-            _take(database, window, page, scene)
-            on_page(len(page))
-            if len(page) < PAGE:
-                break
-        yield _close_window(database, name, scene.now)
+        entries = news = 0
+        until = -1
+        # What an interrupted pull left ends where that began: what came since is read in the same run.
+        while until < int(scene.now.timestamp()):
+            until = _open_window(database, name, scene.now)
+            _read_window(database, api, name, scene, on_page)
+            read = _close_window(database, name, until, scene.now)
+            entries, news = entries + read.entries, news + read.news
+        yield Pulled(name, entries, news)
 
 
-def _open_window(database: Database, name: str, now: datetime) -> None:
-    """Begin a new window, unless the last one was left unread."""
+def _open_window(database: Database, name: str, now: datetime) -> int:
+    """Begin a new window, unless the last one was left unread; tell where it ends."""
     with database.writing() as session:
         window = session.get(ListPull, name) or ListPull(list_name=name)
         if window.is_done:
@@ -62,6 +67,17 @@ def _open_window(database: Database, name: str, now: datetime) -> None:
             window.until, window.place, window.is_done = int(now.timestamp()), 0, False
             window.entries = window.news = 0
         session.add(window)
+        return window.until
+
+
+def _read_window(
+    database: Database, api: AccountAPI, name: str, scene: Scene, on_page: Callable[[int], object]
+) -> None:
+    while page := _page(api, name, window := _window(database, name)):
+        _take(database, window, page, scene)
+        on_page(len(page))
+        if len(page) < PAGE:
+            break
 
 
 def _window(database: Database, name: str) -> ListPull:
@@ -77,11 +93,15 @@ def _page(api: AccountAPI, name: str, window: ListPull) -> Sequence[object]:
         start_time=window.since,
         end_time=window.until,
         limit=PAGE,
-        offset=window.place,
+        offset=_offset(window),
     )
     if not isinstance(found, list):
         raise AccountRefused(f"SendGrid's list {name} cannot be read: it is no array")
     return found
+
+
+def _offset(window: ListPull) -> int:
+    return max(0, window.place - SHARED)
 
 
 def _take(database: Database, read: ListPull, page: Sequence[object], scene: Scene) -> None:
@@ -93,16 +113,18 @@ def _take(database: Database, read: ListPull, page: Sequence[object], scene: Sce
         window = session.get_one(ListPull, read.list_name)
         if (window.since, window.until, window.place) != (read.since, read.until, read.place):
             return
-        window.place += len(page)
-        window.entries += len(page)
+        window.place = _offset(window) + len(page)
+        window.entries = max(window.entries, window.place)
         window.news += applied.news
         session.add(window)
 
 
-def _close_window(database: Database, name: str, now: datetime) -> Pulled:
+def _close_window(database: Database, name: str, until: int, now: datetime) -> Pulled:
+    """Note that a window was read, unless another pull has begun the next one meanwhile."""
     with database.writing() as session:
         window = session.get_one(ListPull, name)
-        window.is_done, window.finished_at = True, now
+        if window.until == until:
+            window.is_done, window.finished_at = True, now
         session.add(window)
         return Pulled(name, window.entries, window.news)
 

@@ -18,7 +18,7 @@ from newsletter.feedback.bounce_classes import Verdict, classify
 from newsletter.feedback.consequences import cause_of
 from newsletter.feedback.matching import ROUTINE, Matched
 from newsletter.feedback.models import DeliveryOutcome, FeedbackEventRow, LinkClick, TrackedLink
-from newsletter.feedback.outcomes import READER_MARKS, Outcome, Standing, standing_of
+from newsletter.feedback.outcomes import MARKS, Outcome, Standing, standing_of
 from newsletter.providers.feedback import FeedbackKind
 from subscribers.addresses import without_addresses
 from subscribers.bulk import insert_missing, table_of
@@ -77,7 +77,7 @@ def record_outcomes(session: Session, events: Sequence[Classified]) -> int:
 
 def _known(session: Session, delivery_ids: Mapping[int, object]) -> dict[int, Standing]:
     found = select(DeliveryOutcome).where(col(DeliveryOutcome.delivery_id).in_(list(delivery_ids)))
-    names = ("outcome_at", *READER_MARKS)
+    names = ("outcome_at", *MARKS)
     return {
         row.delivery_id: Standing(Outcome(row.outcome), **{name: getattr(row, name) for name in names})
         for row in session.exec(found.execution_options(populate_existing=True))
@@ -91,8 +91,8 @@ def _write(session: Session, standings: Mapping[int, Standing]) -> None:
     table = table_of(DeliveryOutcome)
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     insert = dialect.insert(table)
-    names = ("outcome", "outcome_at", *READER_MARKS)
-    # Whoever applies feedback is alone (``worker``), so that what was read above still holds.
+    names = ("outcome", "outcome_at", *MARKS)
+    # Whoever applies feedback is alone (``feedback.alone``), so that what was read above still holds.
     upsert = insert.on_conflict_do_update(
         index_elements=["delivery_id"], set_={name: insert.excluded[name] for name in names}
     )
@@ -102,8 +102,11 @@ def _write(session: Session, standings: Mapping[int, Standing]) -> None:
 
 
 def _settle_reach(session: Session, matches: Sequence[Matched]) -> None:
-    """Let a reader whose mail was dropped before it left be reached by a second mailing of the issue."""
-    dropped = {one.delivery_id for one in matches if one.event.kind is FeedbackKind.dropped}
+    """Let a reader whose mail was dropped before it left be reached by a second mailing of the issue.
+
+    Not where the drop names no request of ours: nobody is mailed twice on a guess.
+    """
+    dropped = {one.delivery_id for one in matches if one.event.kind is FeedbackKind.dropped and not one.is_guess}
     if dropped:
         mine = col(Delivery.id).in_(dropped) & col(Delivery.may_have_reached)
         session.execute(update(Delivery).where(mine).values(may_have_reached=False))
@@ -120,10 +123,8 @@ def record_events(session: Session, events: Sequence[Classified], *, received_at
 
 
 def _matters(one: Matched) -> bool:
-    if one.event.kind in ROUTINE:
-        # What another installation on the same account was told is only counted.
-        return bool(one.event.problem)
-    return True
+    """Tell whether an event is kept as a row; routine leaves its mark on its delivery, or is only counted."""
+    return one.event.kind not in ROUTINE or bool(one.event.problem)
 
 
 def _row(one: Classified, received_at: datetime) -> dict[str, object]:
@@ -146,8 +147,14 @@ def _row(one: Classified, received_at: datetime) -> dict[str, object]:
         "rule": one.verdict.rule[:200] if one.verdict else "",
         "status": without_addresses(event.status),
         "text": _quiet(event.text, event.address),
-        "problem": without_addresses(event.problem),
+        "problem": without_addresses(problem_of(matched)),
     }
+
+
+def problem_of(one: Matched) -> str:
+    """Tell what a person should see of an event; lists are of the whole account, and name many who are nobody here."""
+    is_listed = one.event.kind is FeedbackKind.listed
+    return one.event.problem or ("" if one.is_ours or is_listed else "it is about nobody of ours")
 
 
 def fingerprint(one: Matched) -> str:

@@ -27,6 +27,8 @@ class FeedbackKind(StrEnum):
     other = "other"
 
 
+#: What is said of our account, not of a mail: that the provider has stopped it, or lets it mail again.
+ACCOUNT_CHANGED = "account_status_change"
 #: How the attempt of a test mail begins: nobody's delivery, and nothing follows from what is said of it.
 TRIAL = "trial-"
 
@@ -52,7 +54,7 @@ class FeedbackEvent:
         url: What was clicked.
         is_machine: An open that a mail program's machine made (Apple's privacy protection).
         tries: Which try a deferral was.
-        problem: What could not be read of it, for people; empty where all could.
+        problem: What a person should see of it: what could not be read, or what became of the account; else empty.
     """
 
     kind: FeedbackKind
@@ -77,3 +79,8 @@ class FeedbackEvent:
     def is_of_trial(self) -> bool:
         """Whether it is about a test mail."""
         return self.attempt.startswith(TRIAL)
+
+    @property
+    def is_of_account(self) -> bool:
+        """Whether it is about our account at the provider."""
+        return self.said == ACCOUNT_CHANGED

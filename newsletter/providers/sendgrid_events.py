@@ -6,6 +6,7 @@ these events, and what sources disagree about, is in docs/feedback.md; nothing h
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, Ellip
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from newsletter.providers.feedback import FeedbackEvent, FeedbackKind
+from newsletter.providers.feedback import ACCOUNT_CHANGED, FeedbackEvent, FeedbackKind
 
 
 SIGNATURE_HEADER = "X-Twilio-Email-Event-Webhook-Signature"
@@ -35,7 +36,7 @@ _KINDS: Mapping[str, FeedbackKind] = {
     "open": FeedbackKind.opened,
     "click": FeedbackKind.clicked,
     "group_resubscribe": FeedbackKind.other,
-    "account_status_change": FeedbackKind.other,
+    ACCOUNT_CHANGED: FeedbackKind.other,
 }
 #: Of a remote server's words; the longest seen are some hundred.
 _LONGEST_TEXT = 2000
@@ -126,7 +127,7 @@ def read_event(entry: object) -> FeedbackEvent:
         said=said,
         address=_text(entry, "email", 320),
         at=at,
-        event_id=_word(entry, "sg_event_id"),
+        event_id=_event_id(entry),
         # The first part is the request's; asynchronous bounces have none.
         message_id=_word(entry, "sg_message_id").split(".")[0],
         delivery=delivery,
@@ -135,12 +136,18 @@ def read_event(entry: object) -> FeedbackEvent:
         status=_word(entry, "status"),
         bounce_type=_word(entry, "type").lower(),
         classification=_word(entry, "bounce_classification"),
-        text=_text(entry, "reason", _LONGEST_TEXT) or _text(entry, "response", _LONGEST_TEXT),
+        text=_why(said, entry),
         url=_text(entry, "url", _LONGEST_URL),
         is_machine=entry.get("sg_machine_open") is True,
         tries=_word(entry, "attempt"),
         problem="; ".join(_problems(said, at, entry)),
     )
+
+
+def _why(said: str, entry: Mapping[str, Any]) -> str:
+    """Give the server's words; of the account, what was done to it."""
+    names = ("type",) if said == ACCOUNT_CHANGED else ("reason", "response")
+    return next((text for name in names if (text := _text(entry, name, _LONGEST_TEXT))), "")
 
 
 def _problems(said: str, at: datetime | None, entry: Mapping[str, Any]) -> Iterator[str]:
@@ -150,7 +157,9 @@ def _problems(said: str, at: datetime | None, entry: Mapping[str, Any]) -> Itera
         yield f"unknown event {said!r}"
     if at is None:
         yield "no readable timestamp"
-    if not isinstance(entry.get("email"), str) and said != "account_status_change":
+    if said == ACCOUNT_CHANGED:
+        yield "the account was changed"
+    elif not isinstance(entry.get("email"), str):
         yield "no email"
 
 
@@ -158,8 +167,8 @@ def _text(entry: Mapping[str, Any], name: str, longest: int) -> str:
     return storable(entry.get(name), longest)
 
 
-def storable(value: object, longest: int) -> str:
-    """Give a text as both databases can store it, cut to a length; of what is none, nothing.
+def storable(value: object, longest: int | None) -> str:
+    """Give a text as both databases can store it, cut to a length where one is given; of what is none, nothing.
 
     NUL cannot be stored as text in PostgreSQL, and a lone surrogate in neither database.
     """
@@ -170,13 +179,19 @@ def storable(value: object, longest: int) -> str:
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()[:longest]
 
 
-def _word(entry: Mapping[str, Any], name: str) -> str:
+def _event_id(entry: Mapping[str, Any]) -> str:
+    """Give an event's id; of one that is too long to be kept, what tells it from every other: they may begin alike."""
+    whole = _word(entry, "sg_event_id", None)
+    return whole if len(whole) <= _LONGEST_WORD else hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _word(entry: Mapping[str, Any], name: str, longest: int | None = _LONGEST_WORD) -> str:
     value = entry.get(name)
     if value is None or value is True or value is False:
         return ""
     if isinstance(value, int | float):
         value = str(value)
-    return storable(value, _LONGEST_WORD)
+    return storable(value, longest)
 
 
 def _number(value: Any) -> int | None:

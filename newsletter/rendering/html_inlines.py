@@ -80,8 +80,8 @@ class InlineHTML:
     def _own_page(self, field: Field, inner: str, styled: str = "") -> str:
         """Link to a reader's own page; nothing but its text where there is no reader."""
         address = self.tags.write(field, Place.html)
-        # SendGrid must not lead a reader's own pages through a host of its own.
-        return f'<a{styled} href="{address}" clicktracking="off">{inner}</a>' if address and inner else inner
+        # SendGrid must not lead a reader's own pages through a host of its own; it heeds the word before `href` only.
+        return f'<a{styled} clicktracking="off" href="{address}">{inner}</a>' if address and inner else inner
 
     def picture(self, picture: Picture, *, alone: bool = False) -> str:
         """Write an image; its words where the source leads nowhere.

@@ -24,6 +24,7 @@ from subscribers.models import Plan
 
 _HEARD = tuple(one for one in Outcome if one is not Outcome.nothing)
 _MARKS = {
+    "deferred_once": DeliveryOutcome.deferred_at,
     "complained": DeliveryOutcome.complained_at,
     "unsubscribed": DeliveryOutcome.unsubscribed_at,
     "opened": DeliveryOutcome.opened_at,

@@ -18,9 +18,8 @@ from newsletter.delivery.mailings import find_mailing
 from newsletter.delivery.models import Delivery, Mailing, Variant
 from newsletter.delivery.published import not_taken_back
 from newsletter.errors import NotFound
-from newsletter.feedback.models import DeliveryOutcome, FeedbackEventRow, LinkClick, TrackedLink
+from newsletter.feedback.models import DeliveryOutcome, LinkClick, TrackedLink
 from newsletter.feedback.outcomes import Outcome
-from newsletter.providers.feedback import FeedbackKind
 from newsletter.reports.counting import rows_of
 from newsletter.reports.tallies import Tally, by, tally
 from subscribers.consent_models import ConsentEvent, ConsentKind
@@ -36,7 +35,6 @@ class IssueReport:
     """What became of a mailing.
 
     Attributes:
-        deferred_once: How many were put off at least once, whatever came after.
         left: Of those it may have reached, who left the publication within a week and before its next issue.
         top_links: The links that most readers clicked, with how many, where the publication counts clicks.
     """
@@ -50,7 +48,6 @@ class IssueReport:
     total: Tally
     by_plan: Mapping[str, Tally]
     by_provider: Mapping[str, Tally]
-    deferred_once: int
     left: int
     top_links: tuple[tuple[str, int], ...]
 
@@ -91,7 +88,6 @@ def report_of(session: Session, mailing_id: int) -> IssueReport:
         total=tally(rows),
         by_plan=by(rows, lambda row: row.plan),
         by_provider=by(rows, lambda row: row.provider),
-        deferred_once=_deferred_once(session, mailing.id),
         left=_left(session, mailing),
         top_links=_top_links(session, mailing.id),
     )
@@ -144,13 +140,6 @@ def hour_of(column: Mapped[Any], dialect: str) -> ColumnElement[str]:
     if dialect == "postgresql":
         return func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24")
     return func.substr(column, 1, len("2026-11-23 09"))
-
-
-def _deferred_once(session: Session, mailing_id: int) -> int:
-    found = select(func.count(func.distinct(FeedbackEventRow.delivery_id))).where(
-        FeedbackEventRow.mailing_id == mailing_id, FeedbackEventRow.kind == FeedbackKind.deferred
-    )
-    return session.exec(found).one()
 
 
 def _left(session: Session, mailing: Mailing) -> int:

@@ -78,14 +78,14 @@ def _numbers(report: IssueReport, words: Mapping[str, Any]) -> list[dict[str, An
         ("delivered", total.delivered, share(total.delivered, accepted), "good"),
         ("under_way", total.under_way, "", "wait"),
         ("silent", total.silent, "", ""),
-        ("deferred_once", report.deferred_once, "", ""),
+        ("deferred_once", total.deferred_once, "", ""),
         ("dropped", total.dropped, "", ""),
         ("bounced", total.bounced, share(total.bounced, accepted), "bad"),
         ("complained", total.complained, share(total.complained, total.delivered, 3), "bad"),
         ("left", report.left, "", ""),
     ]
-    if total.opened or total.clicked:
-        shown += [("opened", total.opened, "", ""), ("clicked", total.clicked, "", "")]
+    if total.is_tracked:
+        shown += [(name, getattr(total, name), "", "") for name in ("opened", "machine_opened", "clicked")]
     return [{"name": words[name], "count": count, "share": part, "look": look} for name, count, part, look in shown]
 
 

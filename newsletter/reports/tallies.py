@@ -17,6 +17,7 @@ class Tally:
     Attributes:
         accepted: Whom SendGrid took.
         silent: Accepted, and nothing was heard of them since.
+        deferred_once: Put off at least once, whatever came after.
         bounces: By class; their sum is ``bounced``.
         opened: People's programs that loaded the picture; ``machine_opened`` are those that load it by themselves.
     """
@@ -29,6 +30,7 @@ class Tally:
     silent: int = 0
     dropped: int = 0
     bounces: Mapping[str, int] = field(default_factory=dict)
+    deferred_once: int = 0
     complained: int = 0
     unsubscribed: int = 0
     opened: int = 0
@@ -54,6 +56,11 @@ class Tally:
     def complaint_share(self) -> float:
         """Which share of whom it was delivered to complained, as mailbox providers reckon it."""
         return self.complained / self.delivered if self.delivered else 0.0
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether anything of opens and clicks is known."""
+        return bool(self.opened or self.machine_opened or self.clicked)
 
     @property
     def balances(self) -> bool:

@@ -24,7 +24,7 @@ from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.looking_up import look_up_next
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
 from newsletter.delivery.settlement import Settled, settle_due
-from newsletter.feedback.ingest import purge as purge_event_calls
+from newsletter.feedback.bodies import purge as purge_event_calls
 from newsletter.feedback.protection import protect
 from newsletter.feedback.undoing import begin_probes
 from newsletter.hosts import store_may_mail

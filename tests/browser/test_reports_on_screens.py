@@ -42,7 +42,6 @@ def issue(language: str) -> str:
         total=total,
         by_plan={"free": total},
         by_provider=PROVIDERS,
-        deferred_once=12_345,
         left=1234,
         top_links=((f"https://news.example.com/{'a' * 90}", 120_000),),
     )

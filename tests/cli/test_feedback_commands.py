@@ -1,6 +1,7 @@
 """`newsletter feedback`, `report` and `suppressions pull`, as an operator types them."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -10,9 +11,11 @@ import pytest
 from newsletter.feedback.applying import PROVIDER, Scene
 from newsletter.feedback.ingest import apply_next, keep_call
 from newsletter.providers.memory import MemoryProvider
+from newsletter.publications import PublicationForm, set_publication
+from newsletter.reports.sheet import Sheet
 from tests.feedback.said import Feedback, as_body
 from tests.local_sendgrid import local_sendgrid
-from tests.world import make_world
+from tests.world import TEMPLATES, make_world
 
 
 HARD = {"status": "5.1.1", "type": "bounce", "reason": "550 5.1.1 no such mailbox"}
@@ -58,6 +61,9 @@ def test_consequences_are_listed_shown_and_undone(newsletter):
     assert (refused.returncode, "say which" in refused.stderr) == (1, True)
     assert as_json(newsletter("feedback", "undo", "--text", "NO SUCH", "--yes", "--json")) == {"undone": 1}
     assert newsletter("feedback", "undo", "--text", "no such", "--yes").returncode == 1
+    (removal,) = as_json(newsletter("feedback", "removals", "--json"))
+    assert (removal["list"], removal["consequence"], removal["result"]) == ("bounces", 1, "")
+    assert "bounces" in newsletter("feedback", "removals").stdout
     assert as_json(newsletter("feedback", "list", "--json"))[0]["state"] == "undone"
 
 
@@ -71,6 +77,7 @@ def test_problems_and_limits_are_shown(newsletter):
     told = as_json(newsletter("feedback", "problems", "--json"))
     assert told["waiting"]["calls"] == 0
     assert "unknown event 'brand_new'" in told["problems"][0]["problem"]
+    assert told["of_late"] == 1
     assert as_json(newsletter("feedback", "policy", "--json"))["soft_issues"] == 4
     assert as_json(newsletter("feedback", "policy", "--soft-issues", "6", "--json"))["soft_issues"] == 6
     assert as_json(newsletter("feedback", "policy", "--json"))["soft_issues"] == 6
@@ -137,6 +144,26 @@ def test_the_next_report_has_reasons_links_hours_and_the_issues_before(newslette
     issues = as_json(newsletter("report", "2", "--json"))["issues"]
     assert [(one["issue_id"], one["total"]["accepted"]) for one in issues] == [(2, 3), (1, 5)]
     assert "Beside" not in newsletter("report", "1").stdout
+
+
+def test_opens_and_clicks_come_with_what_they_cannot_mean_in_the_terminal_and_on_the_page(newsletter, mailed, tmp_path):
+    meaning = Sheet(TEMPLATES, "en", "UTC").words["what_opens_mean"]
+    assert meaning not in unfolded(newsletter("report", "1").stdout)
+    mails, now = mailed.of(1), mailed.world.clock()
+    mailed.say(mailed.event(mails["r0@163.com"], "open", now, sg_machine_open=True))
+    assert meaning in unfolded(newsletter("report", "1").stdout)
+    with mailed.world.database.writing() as session:
+        set_publication(session, "weekly", PublicationForm(locale="en"))
+    assert newsletter("report", "1", "--html", str(tmp_path / "report.html")).returncode == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert html.unescape(page).count(meaning) == 1
+    assert "<dt>Opened by machines</dt><dd>1</dd>" in page
+    assert "<dt>Opened</dt><dd>0</dd>" in page
+
+
+def unfolded(text):
+    """Put a text together again that was broken into lines for a terminal."""
+    return " ".join(text.split())
 
 
 def test_a_publication_is_reported_on_by_provider_and_by_weeks(newsletter):

@@ -1,12 +1,16 @@
 """SendGrid's own lists: read to the end whatever happens in between, only ever added to, and level after an undo."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
 from sqlmodel import select
 
+from newsletter.alerts import Alert, AlertKind
+from newsletter.feedback.level import keep_level
 from newsletter.feedback.models import ListPull, ListRemoval
+from newsletter.feedback.problems import waiting_removals
 from newsletter.feedback.pulling import LISTS, pull, remove_next
 from newsletter.feedback.undoing import Choice, undo
 from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
@@ -17,6 +21,8 @@ from tests.world import addresses
 
 
 READERS = addresses(3)
+HARD = ("hard_bounce",)
+SCOPES = ["suppression.read", "suppression.delete"]
 
 
 @pytest.fixture
@@ -79,6 +85,72 @@ def test_a_pull_that_was_cut_short_goes_on_where_it_was(world, feedback, sendgri
     sendgrid.mend()
     assert pulled(feedback, api)["unsubscribes"][0] == 700
     assert reasons(world, "stranger699@example.org") == ["unsubscribed"]
+
+
+class Entries:
+    """A list of bounces as SendGrid gives it, a page at a time, while others take entries off."""
+
+    def __init__(self, *entries):
+        self.entries = list(entries)
+
+    def get(self, *path, start_time, end_time, limit, offset, **_):
+        """Give a page of what came in between."""
+        found = [one for one in self.entries if path[1] == "bounces" and start_time <= one["created"] <= end_time]
+        return found[offset : offset + limit]
+
+
+def bounced(number, at):
+    said = {"reason": "550 5.1.1 no", "status": "5.1.1", "created": int(at.timestamp())}
+    return {"email": f"gone{number}@example.org", **said}
+
+
+def test_an_entry_that_is_deleted_between_two_pages_makes_the_pull_skip_no_other(world, feedback):
+    listed = Entries(*(bounced(number, world.clock()) for number in range(503)))
+
+    def delete_some(_: int) -> None:
+        del listed.entries[:3]
+
+    reading: Any = pull(world.database, cast("AccountAPI", listed), feedback.scene, on_page=delete_some)
+    assert next(reading).list_name == "bounces"
+    assert [reasons(world, f"gone{number}@example.org") for number in range(499, 503)] == [[*HARD]] * 4
+
+
+def test_a_pull_that_goes_on_after_a_break_reads_also_what_came_since(world, feedback):
+    listed = Entries(*(bounced(number, world.clock() - timedelta(days=2)) for number in range(3)))
+
+    def break_off(_: int) -> None:
+        raise AccountRefused("SendGrid was not reached")
+
+    with pytest.raises(AccountRefused):
+        list(pull(world.database, cast("AccountAPI", listed), feedback.scene, on_page=break_off))
+    world.clock.forward(3 * 86400)
+    listed.entries.append(bounced(3, world.clock() - timedelta(hours=1)))
+    told = pulled(feedback, listed)
+    assert [reasons(world, f"gone{number}@example.org") for number in range(4)] == [[*HARD]] * 4
+    assert told["bounces"] == (4, 4)
+
+
+def test_an_operator_hears_every_night_which_scope_is_missing(world, feedback, sendgrid, api):
+    put_on(sendgrid, READERS[0])
+    keep_level(world.database, api, feedback.scene)
+    assert reasons(world, READERS[0]) == ["unsubscribed"]
+    sendgrid.fault("403", times=None)
+    with world.database.writing() as session:
+        undo(session, Choice(), feedback.scene)
+    for _ in range(2):
+        assert remove_next(world.database, api, now=world.clock())
+        world.clock.forward(3600)
+    for _ in range(2):
+        world.clock.forward(86400)
+        keep_level(world.database, api, feedback.scene)
+    with world.database.reading() as session:
+        (removal,) = waiting_removals(session, 50)
+        alerts = [(one.kind, one.about, one.facts["reason"]) for one in session.exec(select(Alert))]
+    assert (removal["list"], removal["tries"]) == ("unsubscribes", 2)
+    assert "suppression.delete" in removal["result"]
+    assert {kind for kind, *_ in alerts} == {AlertKind.lists_refused}
+    assert [about for _, about, _ in alerts] == ["reading the lists", "taking addresses off the lists"] * 2
+    assert all(scope in reason for scope, (*_, reason) in zip(SCOPES * 2, alerts, strict=True))
 
 
 def test_a_missing_scope_is_named(world, feedback, sendgrid, api):

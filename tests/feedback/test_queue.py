@@ -58,7 +58,7 @@ class Lists:
         if path[1] != "bounces":
             return []
         self.asked.append(offset)
-        return self.pages[offset // 500] if offset // 500 < len(self.pages) else []
+        return [one for page in self.pages for one in page][offset : offset + 500]
 
 
 def entry(number, **more):

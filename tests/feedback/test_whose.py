@@ -80,3 +80,40 @@ def test_a_row_of_bounces_is_broken_by_a_delivery_of_long_ago_however_many_maili
     whose = mailed(feedback)["a@example.com"]
     feedback.say(feedback.event(whose, "bounce", world.clock(), **SOFT))
     assert rows(feedback, Consequence) == []
+
+
+MACHINE = "filter0093p1las1.9128.5717FB8127.0"
+
+
+def test_a_drop_or_bounce_whose_id_names_a_machine_is_matched_by_address_and_frees_nobody(feedback):
+    whose = mailed(feedback, "dropped@example.com", "bounced@example.com")
+    at = feedback.world.clock() + timedelta(hours=1)
+    said = {"dropped": {"reason": "Spam Content"}, "bounced": SOFT}
+    for name, more in said.items():
+        plain = {"email": f"{name}@example.com", "sg_message_id": MACHINE}
+        feedback.say(feedback.event(plain, "dropped" if name == "dropped" else "bounce", at, **more))
+    assert outcome(feedback, whose["dropped@example.com"]) is Outcome.dropped
+    assert outcome(feedback, whose["bounced@example.com"]) is Outcome.soft
+    assert {row.mailing_id for row in rows(feedback, FeedbackEventRow)} == {1}
+    # It may be about a mail of another system: nobody gets the issue a second time on a guess.
+    with feedback.world.database.reading() as session:
+        assert set(session.exec(select(Delivery.may_have_reached))) == {True}
+
+
+def test_a_bounce_that_names_a_request_of_another_system_is_of_no_mail_of_ours(feedback):
+    whose = mailed(feedback, "a@example.com")["a@example.com"]
+    at = feedback.world.clock() + timedelta(hours=1)
+    shop = {"email": "a@example.com", "sg_message_id": "euo2iKxdSayPF4YE4--I7A.recvd-5f54b5d587-pczjm-1-67BADEEA-6.0"}
+    feedback.say(feedback.event(shop, "bounce", at, **HARD))
+    assert outcome(feedback, whose) is None
+    # The mailbox does not exist, whoever mailed it.
+    assert reasons(feedback, "a@example.com") == ["hard_bounce"]
+
+
+def test_what_a_reader_did_with_a_mail_that_names_a_machine_is_of_no_mail_of_ours(feedback):
+    whose = mailed(feedback, "a@example.com")["a@example.com"]
+    plain = {"email": "a@example.com", "sg_message_id": MACHINE}
+    feedback.say(feedback.event(plain, "group_unsubscribe", feedback.world.clock(), asm_group_id=5))
+    feedback.say(feedback.event(plain, "open", feedback.world.clock()))
+    assert outcome(feedback, whose) is None
+    assert state_of(feedback, "a@example.com") is SubscriptionState.confirmed

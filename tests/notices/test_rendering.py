@@ -13,6 +13,7 @@ from newsletter.errors import Misconfigured
 from newsletter.notices.rendering import render_notice
 from newsletter.notices.samples import sample_letter
 from newsletter.outbox import NoticeKind
+from newsletter.providers.sendgrid import request_body
 from newsletter.publications import Publication
 from newsletter.rendering.mail import links_in
 from newsletter.rendering.themes import load_notice_theme
@@ -73,6 +74,17 @@ def test_every_kind_says_where_it_leads_once_in_each_part(every, kind, locale):
     for link in links:
         assert mail.html.count(link) == 1
     assert len(links) == 1 + (kind in LIST_KINDS) + (kind is NoticeKind.renewal)
+
+
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_no_link_of_a_notice_is_counted(every, kind):
+    mail = every[kind, "en"]
+    tracking = request_body(mail)["tracking_settings"]
+    assert (tracking["click_tracking"]["enable"], tracking["open_tracking"]["enable"]) == (False, False)
+    anchors = re.findall(r"<a ([^>]*?)href=", mail.html)
+    assert len(anchors) == len(links_in(mail.html))
+    # Before `href`: elsewhere SendGrid does not heed it.
+    assert all('clicktracking="off"' in one for one in anchors)
 
 
 @pytest.mark.parametrize(("kind", "locale"), BOTH)

@@ -19,6 +19,7 @@ from newsletter.web.app import create_app
 from subscribers.models import SubscriptionState
 from subscribers.roster import SubscriptionView, find_by_address, find_subscription
 from tests.tables import everything
+from tests.web.sendgrid_calls import NEW, OLD, shown
 from tests.world import LINK_KEY, HandClock, World, addresses, make_world
 
 
@@ -67,6 +68,16 @@ def site(store, tmp_path):
     service = Service(settings, world.clock)
     with TestClient(create_app(service), follow_redirects=False, raise_server_exceptions=False) as browser:
         yield Site(world, browser, service, world.clock)
+    service.database.close()
+
+
+@pytest.fixture
+def hook(site) -> Iterator[TestClient]:
+    """The site, which believes calls that are signed with the old key or the new one."""
+    said = site.service.settings.model_copy(update={"sendgrid_webhook_key": (shown(OLD), shown(NEW))})
+    service = Service(said, site.world.clock)
+    with TestClient(create_app(service), raise_server_exceptions=False) as browser:
+        yield browser
     service.database.close()
 
 

@@ -1,30 +1,21 @@
 """`POST /webhooks/sendgrid`: genuine calls are kept as they came and answered at once; all others leave no trace."""
 
-import base64
 import json
 import threading
 
 import anyio
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from fastapi.testclient import TestClient
 from sqlmodel import select
 
 from newsletter.composition import Service
 from newsletter.errors import Misconfigured
-from newsletter.feedback.applying import PROVIDER, Scene
-from newsletter.feedback.ingest import apply_next
 from newsletter.feedback.models import EventCall, FeedbackEventRow
 from newsletter.providers.sendgrid_events import is_genuine, load_key
 from newsletter.settings import Settings
-from newsletter.web.app import create_app
 from newsletter.web.sendgrid_hook import BODY_LIMIT
+from tests.web.sendgrid_calls import BODY, FOREIGN, OLD, apply_all, post, shown, signed
 
-
-OLD, NEW, FOREIGN = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
-BODY = b'[{"email":"a@example.com","event":"processed","sg_event_id":"x","timestamp":1763860000}]\r\n'
 
 #: The test vector that the SDK publishes (sendgrid-python, test/unit/test_eventwebhook.py).
 SDK_KEY = (
@@ -42,39 +33,6 @@ SDK_EVENT = {
     "smtp-id": "<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>",
     "timestamp": 1600112492,
 }
-
-
-def shown(key):
-    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return base64.b64encode(der).decode()
-
-
-def signed(body, key=NEW, timestamp="1763860000"):
-    signature = key.sign(timestamp.encode() + body, ec.ECDSA(SHA256()))
-    return {
-        "X-Twilio-Email-Event-Webhook-Signature": base64.b64encode(signature).decode(),
-        "X-Twilio-Email-Event-Webhook-Timestamp": timestamp,
-    }
-
-
-@pytest.fixture
-def hook(site):
-    said = site.service.settings.model_copy(update={"sendgrid_webhook_key": (shown(OLD), shown(NEW))})
-    service = Service(said, site.world.clock)
-    with TestClient(create_app(service), raise_server_exceptions=False) as browser:
-        yield browser
-    service.database.close()
-
-
-def apply_all(site):
-    """Apply what was kept, as the worker does."""
-    scene = Scene(site.world.hasher, PROVIDER, site.clock())
-    while apply_next(site.world.database, scene):
-        pass
-
-
-def post(hook, body=BODY, headers=None):
-    return hook.post("/webhooks/sendgrid", content=body, headers=signed(body) if headers is None else headers)
 
 
 def kept(site):

@@ -1,7 +1,7 @@
 """What follows from what was said of an address: the policy of docs/feedback.md, decided over all facts at once. Pure.
 
 ``decide`` looks at the whole history and not at the newest event: so it gives the same whatever order the events came
-in. ``applying`` compares what it gives with what was done.
+in. ``levelling`` compares what it gives with what was done.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Surges: an unusual share of a mailing bounced at one mailbox provider. After ``record``, before ``applying``.
+"""Surges: an unusual share of a mailing bounced at one mailbox provider. After ``record``, before ``levelling``.
 
 Its readers are not blamed before a person has looked: the consequences of a surge wait until it is decided. A provider
 with trouble of its own, or one that has begun to refuse us, answers "no such user" to people who exist.

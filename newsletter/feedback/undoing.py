@@ -1,4 +1,4 @@
-"""Undoing: an operator looks at consequences and takes them back, singly or many at once. After ``applying``.
+"""Undoing: an operator looks at consequences and takes them back, singly or many at once. After ``levelling``.
 
 What is undone is also taken off the provider's own list (``removals``), and what the provider has said again of it, or
 says of the time before, leads to nothing: so the next pull does not bring it back.

@@ -31,6 +31,7 @@ class AlertKind(StrEnum):
     complaints_rising = "complaints_rising"
     slot_empty = "slot_empty"
     store_held = "store_held"
+    request_refused = "request_refused"
     trial = "trial"
 
 

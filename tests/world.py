@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from newsletter.database import Database
 from newsletter.delivery.accounts import Account, account_of, batch_states
-from newsletter.delivery.audience import FreezeTerms, freeze
+from newsletter.delivery.audience import CHUNK, FreezeTerms, freeze
 from newsletter.delivery.claims import Claimant
 from newsletter.delivery.dispatch import Desk, dispatch_next
 from newsletter.delivery.lifecycle import BatchState
@@ -20,6 +20,7 @@ from newsletter.delivery.requests import Letterhead
 from newsletter.delivery.scheduling import Order, schedule
 from newsletter.delivery.variants import Workshop
 from newsletter.issues.shelf import Placing, add_source
+from newsletter.journal.segments import Journal
 from newsletter.providers.base import Provider
 from newsletter.providers.memory import MemoryProvider
 from newsletter.publications import Publication, PublicationForm, add_publication
@@ -74,18 +75,22 @@ class World:
     hasher: AddressHasher = field(default_factory=lambda: AddressHasher(b"sixteen bytes or more"))
     allow_list: tuple[str, ...] = ()
     batch_size: int = 1000
+    chunk: int = CHUNK
     live: bool = False
+    journal: Journal | None = None
 
     @property
     def desk(self) -> Desk:
         """A desk of a worker on this side of NOT LIVE."""
         letterhead = Letterhead("https://n.example.com", SIGNER, self.allow_list)
-        return Desk(self.database, self.provider, Claimant("test", self.live, 60.0), letterhead, self.clock)
+        return Desk(
+            self.database, self.provider, Claimant("test", self.live, 60.0), letterhead, self.clock, self.journal
+        )
 
     @property
     def terms(self) -> FreezeTerms:
         """What this installation adds to a freeze."""
-        return FreezeTerms(self.workshop, self.allow_list, self.batch_size)
+        return FreezeTerms(self.workshop, self.allow_list, self.batch_size, self.chunk)
 
     def readers(self, addresses: list[str], *, plan: str = "free", confirmed: bool = True) -> None:
         """Import readers."""

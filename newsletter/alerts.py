@@ -47,6 +47,7 @@ class AlertKind(StrEnum):
     account_changed = "account_changed"
     event_stepped_over = "event_stepped_over"
     lists_refused = "lists_refused"
+    request_refused = "request_refused"
     trial = "trial"
     disk_full = "disk_full"
     notices_refused = "notices_refused"

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from newsletter.database import Database
 from newsletter.delivery.accounts import Account, account_of, batch_states
-from newsletter.delivery.audience import FreezeTerms, freeze
+from newsletter.delivery.audience import CHUNK, FreezeTerms, freeze
 from newsletter.delivery.claims import Claimant
 from newsletter.delivery.dispatch import Desk, dispatch_next
 from newsletter.delivery.lifecycle import BatchState
@@ -75,6 +75,7 @@ class World:
     hasher: AddressHasher = field(default_factory=lambda: AddressHasher(b"sixteen bytes or more"))
     allow_list: tuple[str, ...] = ()
     batch_size: int = 1000
+    chunk: int = CHUNK
     live: bool = False
     #: Where each call is written down before it is made.
     journal: Journal | None = None
@@ -89,7 +90,7 @@ class World:
     @property
     def terms(self) -> FreezeTerms:
         """What this installation adds to a freeze."""
-        return FreezeTerms(self.workshop, self.allow_list, self.batch_size)
+        return FreezeTerms(self.workshop, self.allow_list, self.batch_size, self.chunk)
 
     def readers(self, addresses: list[str], *, plan: str = "free", confirmed: bool = True) -> None:
         """Import readers."""

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, case, exists, func, or_, union_all
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from newsletter.delivery.doubt_models import PROOFS, Doubt, Settlement
+from newsletter.delivery.doubt_models import PROOFS, Decision, Doubt, Settlement
 from newsletter.delivery.doubts import follows_its_batch, is_open
 from newsletter.delivery.lifecycle import BatchState, Difference
 from newsletter.delivery.models import Attempt, Batch, Delivery, Exclusion, Mailing
@@ -78,33 +78,66 @@ def standing_of(session: Session, mailing: Mailing) -> Standing:
         (BatchState(state) if state else None, Difference(difference) if difference else None): count
         for state, difference, count in session.exec(counted)
     }
-    proven, presumed = _accepted_without_an_answer(session, mailing.id)
-    return standing(mailing.recipients, rows, proven=proven, presumed=presumed)
+    counts = _accepted_without_an_answer(session, mailing.id)
+    by_event, looked_up, presumed = (counts.get(how, 0) for how in (Decision.event, Decision.look_up, None))
+    return standing(mailing.recipients, rows, proven=by_event + looked_up, looked_up=looked_up, presumed=presumed)
 
 
-def _accepted_without_an_answer(session: Session, mailing_id: int) -> tuple[int, int]:
-    """Count the accepted whom no answer spoke of: who is proven, and who is taken for it."""
+def _accepted_without_an_answer(session: Session, mailing_id: int) -> dict[Decision | None, int]:
+    """Count the accepted whom no answer spoke of, by what did: an event, a look-up, or no more than a person."""
     mine = (col(Batch.mailing_id) == mailing_id) & (col(Batch.state) == BatchState.accepted)
     of_batch = col(Attempt.batch_id) == col(Batch.id)
     answered = exists().where(of_batch, col(Attempt.ending) == Ending.accepted)
-    proven = exists().where(col(Settlement.batch_id) == col(Batch.id), col(Settlement.decision).in_(PROOFS))
-    found = session.execute(select_columns(col(Batch.id), proven).where(mine, ~answered))
-    batches: dict[int | None, bool] = {batch_id: bool(is_proven) for batch_id, is_proven in found}
-    # Who is proven alone has left a batch in doubt: few at most, and not looked for among all deliveries.
-    alone = (
-        select(func.count(col(Delivery.id).distinct()))
-        .join(Doubt, col(Doubt.delivery_id) == col(Delivery.id))
-        .where(col(Delivery.mailing_id) == mailing_id, col(Delivery.difference) == Difference.proven)
-    )
-    counts = {True: session.exec(alone).one(), False: 0}
+    of_its = col(Settlement.batch_id) == col(Batch.id)
+    batches = {
+        batch_id: _by(is_told=is_told, is_found=is_found)
+        for batch_id, is_told, is_found in session.execute(
+            select_columns(
+                col(Batch.id),
+                exists().where(of_its, col(Settlement.decision) == Decision.event),
+                exists().where(of_its, col(Settlement.decision) == Decision.look_up),
+            ).where(mine, ~answered)
+        )
+    }
+    counts = _proven_alone(session, mailing_id)
     counted = (
         select(col(Delivery.batch_id), func.count())
         .where(col(Delivery.mailing_id) == mailing_id, col(Delivery.batch_id).in_(batches), follows_its_batch())
         .group_by(col(Delivery.batch_id))
     )
     for batch_id, count in session.exec(counted) if batches else ():
-        counts[batches[batch_id]] += count
-    return counts[True], counts[False]
+        how = batches[batch_id or 0]
+        counts[how] = counts.get(how, 0) + count
+    return counts
+
+
+def _by(*, is_told: bool, is_found: bool) -> Decision | None:
+    return Decision.event if is_told else Decision.look_up if is_found else None
+
+
+def _proven_alone(session: Session, mailing_id: int) -> dict[Decision | None, int]:
+    """Count who was proven after leaving a batch in doubt: few at most, and not looked for among all deliveries."""
+    theirs = (col(Delivery.mailing_id) == mailing_id) & (col(Delivery.difference) == Difference.proven)
+    proofs = (
+        select_columns(
+            col(Delivery.id).label("delivery_id"),
+            func.max(case((col(Attempt.ending) == Ending.accepted, 1), else_=0)).label("answered"),
+            func.max(case((col(Settlement.decision) == Decision.event, 1), else_=0)).label("told"),
+        )
+        .join(Doubt, col(Doubt.delivery_id) == col(Delivery.id))
+        .join(Attempt, col(Attempt.id) == col(Doubt.attempt_id))
+        .join(Settlement, col(Settlement.attempt_id) == col(Attempt.id), isouter=True)
+        .where(theirs)
+        .group_by(col(Delivery.id))
+        .subquery()
+    )
+    counted = (
+        select_columns(proofs.c.told, func.count())
+        .select_from(proofs)
+        .where(proofs.c.answered == 0)
+        .group_by(proofs.c.told)
+    )
+    return {_by(is_told=bool(told), is_found=True): count for told, count in session.execute(counted)}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ After ``overview``; the command line and the console say the same words.
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from newsletter.delivery.lifecycle import MailingState
+from newsletter.delivery.durations import in_words
+from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.delivery.overview import Overview
 
 
@@ -31,18 +32,6 @@ def brief(seen: Overview, zone: tzinfo) -> Briefing:
     """Say what is going on with a mailing; times are those of ``zone``."""
     teller = _Teller(seen, zone)
     return Briefing(teller.sentence(), tuple(teller.remarks()), tuple(teller.steps()))
-
-
-def in_words(duration: timedelta) -> str:
-    """Write how long something takes: the two largest units that say anything."""
-    seconds = max(int(duration.total_seconds()), 0)
-    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-    parts = []
-    for name, size in units:
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {name}")
-    return " ".join(parts[:2]) or "a moment"
 
 
 def rate(per_second: float) -> str:
@@ -88,6 +77,8 @@ class _Teller:
                 "Unknown means: the request may have been accepted. Nobody in it is mailed again on a guess; an event "
                 "that arrives later proves it."
             )
+        if refused := self._refused():
+            said.append(f"SendGrid refused {refused:,} recipients' requests for good: {self._why_refused()}.")
         if not self.seen.account.balances:
             said.append("THE ACCOUNT DOES NOT BALANCE: this is an error of ours.")
         return said
@@ -165,7 +156,18 @@ class _Teller:
         if self.seen.first_call_at and self.seen.last_call_at:
             took = f" after {in_words(self.seen.last_call_at - self.seen.first_call_at)}"
             took += f" ({rate(self.seen.per_second)})" if self.seen.per_second else ""
+        if refused := self._refused():
+            of_all = f"{refused:,} of {self.seen.standing.recipients:,} recipients"
+            return f"It is over{took}, and {of_all} {'was' if refused == 1 else 'were'} not mailed."
         return f"It is over{took}: every recipient is accounted for."
+
+    def _refused(self) -> int:
+        """Count the recipients whose requests SendGrid refused for good."""
+        return sum(one.recipients for one in self.seen.trouble if one.state is BatchState.rejected)
+
+    def _why_refused(self) -> str:
+        first = next(one.detail for one in self.seen.trouble if one.state is BatchState.rejected)
+        return first.removesuffix(".")
 
     def _waiting(self) -> str:
         count = self.seen.standing.pending
@@ -212,7 +214,8 @@ class _Teller:
             found.append(Step("see how it arrived", f"newsletter report {issue}"))
         if standing.cancelled or standing.rejected:
             again = f"newsletter mailing schedule {issue} --now"
-            found.append(Step("mail those who were not reached", again))
+            first = "once the cause is mended, " if self._refused() else ""
+            found.append(Step(f"{first}mail those who were not reached", again))
         return found
 
     def _cancel(self) -> Step:

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
+from newsletter.delivery.beside import refuse_beside_another
 from newsletter.delivery.lifecycle import BatchState, Difference, MailingState
 from newsletter.delivery.models import Batch, Correction, Delivery, Mailing, Variant
 from newsletter.delivery.policies import policy_of
-from newsletter.delivery.scheduling import Order, refuse_beside_another
 from newsletter.delivery.variants import reader_plans
 from newsletter.issues.access import cut
 from newsletter.issues.document import parse
@@ -45,7 +45,7 @@ def mail_correction(session: Session, order: CorrectionOrder, *, by: Actor, now:
     correction = order.correction
     if order.section:
         section_of(parse(session.get_one(Revision, correction.revision_id).source), order.section)
-    refuse_beside_another(session, Order(correction.issue_id, now, live=order.live))
+    refuse_beside_another(session, correction.issue_id, live=order.live)
     publication_id = find_issue(session, correction.issue_id).publication_id
     undo = policy_of(session, publication_id).undo_minutes if order.undo_minutes is None else order.undo_minutes
     mailing = Mailing(

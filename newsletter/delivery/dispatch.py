@@ -40,7 +40,8 @@ from newsletter.delivery.lifecycle import (
 from newsletter.delivery.mailings import Telling, conclude, move
 from newsletter.delivery.models import Attempt, Batch, Delivery, Mailing
 from newsletter.delivery.outage import note_end, said
-from newsletter.delivery.reach import Reach, reach_of, write_intent, write_refusal
+from newsletter.delivery.reach import MAY_HAVE_REACHED, Reach, reach_of, write_intent, write_refusal
+from newsletter.delivery.refusals import note_refusal
 from newsletter.delivery.requests import Draft, Letterhead, draft, last_look, mark
 from newsletter.delivery.settlement import prove
 from newsletter.errors import NewsletterError
@@ -188,9 +189,7 @@ def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd
     note_end(session, batch.mailing_id, end, again=batch.tries > 0, now=now)
     meaning = consequence_of(end.ending, size=len(submission.delivery_ids))
     if not move_batch(session, claim, meaning.state, **_columns(batch, meaning, end, now)):
-        if meaning.state is BatchState.accepted:
-            # The answer came when nobody waited for it any more: what was to follow is not called.
-            prove(session, [submission.attempt], now=now, how=Decision.answer)
+        _learn_late(session, batch, submission, end, now)
         return
     if meaning.divides:
         _divide(session, batch, submission, end, now)
@@ -199,6 +198,17 @@ def _record(session: Session, claim: Claim, submission: Submission, end: CallEnd
     if meaning.halts:
         _halt(session, batch.mailing_id, end, now)
     conclude(session, batch.mailing_id, now=now)
+    if end.ending is Ending.refused:
+        note_refusal(session, batch.mailing_id, end, now=now)
+
+
+def _learn_late(session: Session, batch: Batch, submission: Submission, end: CallEnd, now: datetime) -> None:
+    """Learn what an answer says that came when nobody waited for it any more: its batch was settled without it."""
+    if end.ending is Ending.accepted:
+        # What was to follow is not called.
+        prove(session, [submission.attempt], now=now, how=Decision.answer)
+    elif end.ending not in MAY_HAVE_REACHED and batch.state is BatchState.given_up:
+        set_free(session, col(Delivery.id).in_(submission.delivery_ids))
 
 
 def _halt(session: Session, mailing_id: int, end: CallEnd, now: datetime) -> None:

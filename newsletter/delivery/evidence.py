@@ -67,6 +67,10 @@ class Evidence:
         """Whether the quiet time is over."""
         return self.quiet >= self.quiet_needed
 
+    def ended_before(self, moment: datetime | None) -> bool:
+        """Whether its call had ended by a moment."""
+        return moment is not None and self.ended_at <= moment
+
     def in_words(self) -> str:
         """Say what is known in a sentence."""
         heard = f"{self.events:,} events about other requests since, {_hours(self.quiet)} of quiet time passed"

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import case, func, text, update
 from sqlmodel import Session, col, select
 
+from newsletter.delivery.doubts import follows_its_batch
 from newsletter.delivery.lifecycle import Difference
 from newsletter.delivery.models import WAITS, Batch, Delivery, Lane
 from newsletter.delivery.pacing import Excess, Wave
@@ -83,11 +84,10 @@ def lanes_of(session: Session, mailing_id: int) -> list[LaneView]:
 
 def _recipients_waiting(session: Session, mailing_id: int) -> Mapping[tuple[str, bool], int]:
     is_later = (col(Batch.wave) == Wave.later).label("later")
-    follows = col(Delivery.difference).is_(None) | (col(Delivery.difference) == Difference.moved)
     found = (
         select(Batch.lane, is_later, func.count())
         .join(Delivery, (col(Delivery.mailing_id) == mailing_id) & (col(Delivery.batch_id) == col(Batch.id)))
-        .where(Batch.mailing_id == mailing_id, text(f"batch.state {WAITS}"), follows)
+        .where(Batch.mailing_id == mailing_id, text(f"batch.state {WAITS}"), follows_its_batch())
         .group_by(col(Batch.lane), is_later)
     )
     return {(lane, bool(later)): count for lane, later, count in session.exec(found)}

@@ -34,7 +34,6 @@ class BatchState(StrEnum):
     retry_wait = "retry_wait"
     unknown = "unknown"
     rejected = "rejected"
-    held = "held"
     split = "split"  # type: ignore[assignment]  # the word of the ledger, though str has a method of that name
     cancelled = "cancelled"
     given_up = "given_up"
@@ -82,21 +81,19 @@ MAILING_COMES_FROM: Mapping[MailingState, frozenset[MailingState]] = {
 #: From which states a batch may come into a state.
 BATCH_COMES_FROM: Mapping[BatchState, frozenset[BatchState]] = {
     BatchState.claimed: frozenset({BatchState.ready, BatchState.retry_wait}),
-    # A crash in `claimed` is safe to retry: the call had not begun. From `unknown` only by settlement: a person, or the
-    # policy `resend` after the quiet time.
-    BatchState.ready: frozenset({BatchState.claimed, BatchState.submitting, BatchState.held, BatchState.unknown}),
+    # A crash in `claimed` is safe to retry: the call had not begun. From `unknown` by settlement or late repair.
+    BatchState.ready: frozenset({BatchState.claimed, BatchState.submitting, BatchState.unknown}),
     BatchState.submitting: frozenset({BatchState.claimed}),
-    # The late repair: the worker that made the attempt learns its end after the sweep took it for dead; and a proof of
-    # any attempt, which also stops one that was to follow it. Nothing that came later can contradict a proof; only of a
-    # batch that was split nobody is left in it.
+    # Also by a proof of any attempt, which stops one that was to follow it. Nothing that came later can contradict a
+    # proof; only of a batch that was split nobody is left in it.
     BatchState.accepted: frozenset(BatchState) - {BatchState.accepted, BatchState.split},
-    BatchState.retry_wait: frozenset({BatchState.submitting}),
+    # The late repair: the worker that made the attempt learns its end after the sweep took it for dead.
+    BatchState.retry_wait: frozenset({BatchState.submitting, BatchState.unknown}),
     BatchState.unknown: frozenset({BatchState.submitting}),
-    BatchState.rejected: frozenset({BatchState.submitting}),
-    BatchState.split: frozenset({BatchState.submitting}),
+    BatchState.rejected: frozenset({BatchState.submitting, BatchState.unknown}),
+    BatchState.split: frozenset({BatchState.submitting, BatchState.unknown}),
     # Nobody was left to mail at the last look.
-    BatchState.cancelled: frozenset({BatchState.claimed, BatchState.ready, BatchState.retry_wait, BatchState.held}),
-    BatchState.held: frozenset({BatchState.ready, BatchState.retry_wait}),
+    BatchState.cancelled: frozenset({BatchState.claimed, BatchState.ready, BatchState.retry_wait}),
     BatchState.given_up: frozenset({BatchState.unknown}),
 }
 
@@ -108,13 +105,12 @@ AT_WORK = frozenset({BatchState.ready, BatchState.claimed, BatchState.submitting
 class Consequence:
     """What an ended call means for its batch.
 
-    ``refuses_named`` drops the recipients that the provider named; ``divides`` puts the rest into smaller batches;
-    ``halts`` stops the whole mailing; ``tells`` is set where an operator must hear of it.
+    ``divides`` puts whom the provider did not name into smaller batches; ``halts`` stops the whole mailing; ``tells``
+    is set where an operator must hear of it.
     """
 
     state: BatchState
     waits: bool = False
-    refuses_named: bool = False
     divides: bool = False
     halts: bool = False
     tells: bool = False
@@ -125,7 +121,7 @@ CONSEQUENCES: Mapping[Ending, Consequence] = {
     Ending.never_left: Consequence(BatchState.ready, waits=True),
     Ending.accepted: Consequence(BatchState.accepted),
     Ending.throttled: Consequence(BatchState.retry_wait, waits=True),
-    Ending.recipients_refused: Consequence(BatchState.split, refuses_named=True, divides=True),
+    Ending.recipients_refused: Consequence(BatchState.split, divides=True),
     Ending.too_large: Consequence(BatchState.split, divides=True),
     Ending.unauthorised: Consequence(BatchState.ready, halts=True, tells=True),
     Ending.ambiguous: Consequence(BatchState.unknown, tells=True),
@@ -175,6 +171,6 @@ def conclusion(batches: Mapping[BatchState, int], *, in_held_lanes: int = 0, for
     """
     if sum(batches.get(state, 0) for state in AT_WORK) > in_held_lanes + for_later:
         return None
-    if in_held_lanes or batches.get(BatchState.unknown) or batches.get(BatchState.held):
+    if in_held_lanes or batches.get(BatchState.unknown):
         return MailingState.held
     return None if for_later else MailingState.finished

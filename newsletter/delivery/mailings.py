@@ -10,6 +10,8 @@ from sqlmodel import Session, col, select
 
 from newsletter.alerts import AlertKind, NewAlert, raise_alert
 from newsletter.delivery.accounts import batch_states, standing_of
+from newsletter.delivery.beside import another, refuse_beside_another
+from newsletter.delivery.durations import in_words
 from newsletter.delivery.lanes import LANES_HELD, Waiting, held_in_words, lanes_of, what_waits
 from newsletter.delivery.lifecycle import MAILING_COMES_FROM, MailingState, conclusion
 from newsletter.delivery.models import Mailing
@@ -110,8 +112,8 @@ def begin_due(session: Session, *, live: bool, now: datetime) -> list[int]:
     """Begin every scheduled mailing whose time has come; each begins once, however many clocks run (DESIGN §4.1).
 
     A mailing that was scheduled to reach real readers begins only where real readers can be reached, and the other way
-    round (DESIGN §4.11). One that comes too late, or whose issue was approved too long ago, is held and asks. Where the
-    store is held none does.
+    round (DESIGN §4.11). One that comes too late, whose issue was approved too long ago, or is still on its way by
+    another mailing, is held and asks. Where the store is held none does.
     """
     if not store_may_mail(session):
         return []
@@ -123,7 +125,8 @@ def begin_due(session: Session, *, live: bool, now: datetime) -> list[int]:
 
 def _begin(session: Session, mailing: Mailing, now: datetime) -> bool:
     still_due = col(Mailing.due_at) <= now
-    if reason := _asks_first(mailing, policy_of(session, mailing.publication_id), now):
+    reason = _asks_first(mailing, policy_of(session, mailing.publication_id), now) or _waits_for(session, mailing)
+    if reason:
         move(session, mailing.id, MailingState.held, now=now, reason=reason, where=still_due & NOT_BEGUN)
         return False
     return move(session, mailing.id, MailingState.freezing, now=now, where=still_due, begun_at=now)
@@ -144,12 +147,14 @@ def _asks_first(mailing: Mailing, policy: Policy, now: datetime) -> str:
     return ""
 
 
-def in_words(span: timedelta) -> str:
-    """Say how long a span is, in its two largest units."""
-    minutes = round(span.total_seconds() / 60)
-    parts = ((minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min"))
-    said = [f"{count} {unit}" for count, unit in parts if count]
-    return " ".join(said[:2]) or "less than a minute"
+def _waits_for(session: Session, mailing: Mailing) -> str:
+    """Say which other mailing of its issue a mailing must not leave anybody out for, or nothing."""
+    if (other := another(session, mailing.issue_id, live=mailing.live, but=mailing.id, begun=True)) is None:
+        return ""
+    return (
+        f"mailing {other.id} of the same issue is not over: once it is (`newsletter mailing show {other.id}`), "
+        f"`newsletter mailing resume {mailing.id}` mails whom it did not reach"
+    )
 
 
 def hold_the_other_side(session: Session, *, live: bool, now: datetime) -> list[int]:
@@ -167,10 +172,11 @@ def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingStat
 
     One that nothing but doubts or held lanes had stopped runs again as soon as something is to be done; what else it is
     held for stays to be decided. The rows are counted once more before it counts as finished; an account that does not
-    balance halts it. Tells the state that it was brought into, or nothing where it stays as it is.
+    balance, or somebody who stands in no request, halts it. Tells the state that it was brought into, or nothing where
+    it stays as it is.
     """
     mailing = session.get(Mailing, mailing_id, populate_existing=True)
-    if mailing is None or mailing.state not in {MailingState.running, MailingState.held}:
+    if mailing is None or mailing.state not in {MailingState.running, MailingState.held} or not mailing.frozen_at:
         return None
     states, waits = batch_states(session, mailing_id), what_waits(session, mailing_id)
     end = conclusion(states, in_held_lanes=waits.in_held_lanes, for_later=waits.for_later)
@@ -184,6 +190,8 @@ def conclude(session: Session, mailing_id: int, *, now: datetime) -> MailingStat
         return None
     if not standing.balances:
         end, reason = MailingState.halted, f"the account does not balance: {standing.line()}"
+    elif end is MailingState.finished and standing.pending:
+        end, reason = MailingState.halted, _left_out(mailing, standing)
     ended: dict[str, Any] = {"ended_at": now} if end is MailingState.finished else {}
     return end if move(session, mailing_id, end, now=now, reason=reason, **ended) else None
 
@@ -199,6 +207,13 @@ def _why_held(session: Session, mailing: Mailing, standing: Standing, waits: Wai
     how_many = f"{standing.unknown:,} of {standing.recipients:,} recipients"
     unknown = f"{_DOUBT} for {how_many}; {_what_comes(session, mailing)}"
     return f"{unknown}; {held}" if held else unknown
+
+
+def _left_out(mailing: Mailing, standing: Standing) -> str:
+    return (
+        f"{standing.pending:,} recipients stand in no request and would be left out: this is an error of ours. "
+        f"`newsletter mailing cancel {mailing.id}`, then mail the issue again: it reaches exactly them"
+    )
 
 
 def _is_held_by_its_work(mailing: Mailing) -> bool:
@@ -236,8 +251,8 @@ def resume(session: Session, mailing_id: int, *, live: bool, now: datetime, even
 
     Raises:
         NotFound: There is no such mailing.
-        Refused: It is in another state, was meant for the other side of NOT LIVE, its content is too old, or its work
-            all waits in held lanes, which ``release`` lets go on.
+        Refused: It is in another state, was meant for the other side of NOT LIVE, its content is too old, its work all
+            waits in held lanes, which ``release`` lets go on, or readers still wait in another mailing of the issue.
     """
     mailing = find_mailing(session, mailing_id)
     if mailing.live != live:
@@ -246,6 +261,8 @@ def resume(session: Session, mailing_id: int, *, live: bool, now: datetime, even
         raise Refused(f"mailing {mailing_id} is {mailing.state}: only a halted, held or paused mailing is resumed")
     if not even_though_old and (old := too_old(session, mailing, now=now)):
         raise Refused(f"mailing {mailing_id} was due {old}: look whether it is still true, then say --even-though-old")
+    if not mailing.frozen_at:
+        refuse_beside_another(session, mailing.issue_id, live=live, but=mailing_id, begun=True)
     waits = what_waits(session, mailing_id)
     if mailing.state is MailingState.held and waits.in_held_lanes and not waits.elsewhere:
         raise Refused(held_in_words(mailing_id, lanes_of(session, mailing_id)))

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from sqlmodel import Session, col, func, select
 
+from newsletter.delivery.durations import in_words
 from newsletter.delivery.lanes import what_waits
 from newsletter.delivery.lifecycle import MailingState
-from newsletter.delivery.mailings import find_mailing, in_words, mailings_in, move, too_old
+from newsletter.delivery.mailings import find_mailing, mailings_in, move, too_old
 from newsletter.delivery.models import Attempt, Batch, Mailing
 from newsletter.delivery.policies import policy_of
 

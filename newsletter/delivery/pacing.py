@@ -7,7 +7,7 @@ asks here whether a mailbox provider is held. Numbers without a source are our o
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
 from newsletter.delivery.policy import Policy
 from newsletter.providers.base import CallEnd, Ending
@@ -36,14 +36,6 @@ PROBE_SIZE = 10
 TOO_MANY_REQUESTS = 429
 
 
-class CircuitState(StrEnum):
-    """Whether calls may be made: yes, none, or one to try."""
-
-    closed = "closed"
-    open = "open"
-    half_open = "half_open"
-
-
 def finds_away(end: CallEnd) -> bool:
     """Tell whether a call's end speaks for a provider that is away; any certain answer speaks against it.
 
@@ -63,18 +55,12 @@ class Circuit:
     Attributes:
         failures: How many calls in a row found the provider away.
         away_since: When the first of them ended.
-        retry_at: No call before; only set once it has opened.
+        retry_at: No call before, and then one at a time; only set once it has opened.
     """
 
     failures: int = 0
     away_since: datetime | None = None
     retry_at: datetime | None = None
-
-    def state(self, now: datetime) -> CircuitState:
-        """Tell whether calls may be made."""
-        if self.retry_at is None:
-            return CircuitState.closed
-        return CircuitState.open if self.retry_at > now else CircuitState.half_open
 
     def after(self, end: CallEnd, *, now: datetime, jitter: float = 1.0) -> "Circuit":
         """Give the circuit after a call has ended; a certain answer closes it, one that was not made says nothing.

@@ -24,7 +24,8 @@ class Standing:
     """The recipients of a mailing by what became of them so far.
 
     Attributes:
-        proven: How many of the accepted are known to be so by an event or a look-up only: no answer said it.
+        proven: How many of the accepted are known to be so by a proof only: no answer said it.
+        looked_up: How many of the proven no event named, but SendGrid's own record.
         presumed: How many of the accepted a person takes for accepted, without answer or proof.
     """
 
@@ -37,6 +38,7 @@ class Standing:
     given_up: int = 0
     cancelled: int = 0
     proven: int = 0
+    looked_up: int = 0
     presumed: int = 0
 
     @property
@@ -58,7 +60,11 @@ class Standing:
 
     def line(self) -> str:
         """Account for every recipient in one line, as operators read it."""
-        how = ((self.proven, "proven by event"), (self.presumed, "taken for accepted"))
+        how = (
+            (self.proven - self.looked_up, "proven by event"),
+            (self.looked_up, "proven by SendGrid's record"),
+            (self.presumed, "taken for accepted"),
+        )
         known_by = ", ".join(f"{count:,} of them {word}" for count, word in how if count)
         parts = [f"{self.accepted:,} accepted by SendGrid" + (f" ({known_by})" if known_by else "")]
         parts += [f"{self.skipped:,} skipped", f"{self.rejected:,} rejected", f"{self.unknown:,} unknown"]
@@ -75,6 +81,7 @@ def standing(
     deliveries: Mapping[tuple[BatchState | None, Difference | None], int],
     *,
     proven: int = 0,
+    looked_up: int = 0,
     presumed: int = 0,
 ) -> Standing:
     """Sort counted deliveries into the classes.
@@ -83,13 +90,14 @@ def standing(
         recipients: How many were frozen.
         deliveries: How many deliveries there are by the state of their batch (none yet: ``None``) and their difference.
         proven: How many of the accepted no answer spoke of, but a proof.
+        looked_up: How many of the proven no event spoke of either, but SendGrid's own record.
         presumed: How many of the accepted neither answer nor proof spoke of.
     """
     counts: dict[str, int] = {}
     for (state, difference), count in deliveries.items():
         name = class_of(state, difference)
         counts[name] = counts.get(name, 0) + count
-    return Standing(recipients, proven=proven, presumed=presumed, **counts)
+    return Standing(recipients, proven=proven, looked_up=looked_up, presumed=presumed, **counts)
 
 
 def class_of(state: BatchState | None, difference: Difference | None) -> str:

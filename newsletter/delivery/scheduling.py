@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
+from newsletter.delivery.beside import refuse_beside_another
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Mailing
 from newsletter.delivery.occurrences import exists
@@ -48,15 +49,15 @@ def schedule(session: Session, order: Order, workshop: Workshop, *, by: Actor, n
 
     Raises:
         NotFound: There is no such issue.
-        Refused: The issue was retracted, the publication is not complete, or preflight found a blocker; nothing was
-            scheduled.
+        Refused: The issue was retracted, another mailing of it is not over, the publication is not complete, or
+            preflight found a blocker; nothing was scheduled.
         RefusedFilter: The audience names what the publication does not have.
         BadIssue: The source cannot be read any more.
     """
     shelved = latest_revision(session, order.issue_id)
     publication = publication_by_id(session, shelved.issue.publication_id)
     matches(session, order.audience, home_of(publication))
-    refuse_beside_another(session, order)
+    refuse_beside_another(session, order.issue_id, live=order.live)
     overridden = clear(session, shelved, order.overrides, workshop, live=order.live, now=now)
     if order.audience == EVERYBODY:
         # Unscheduled later, it waits for a person's word, and does not go out with the next slot by itself.
@@ -124,34 +125,6 @@ def _refuse_incomplete(publication: Publication) -> None:
         raise Refused(
             f"publication {publication.code!r} has no {words}: set it with `newsletter publication set "
             f"{publication.code} {options}`"
-        )
-
-
-def refuse_beside_another(session: Session, order: Order) -> None:
-    """Refuse a second mailing of an issue while one is under way: it would leave out everybody who still waits.
-
-    Raises:
-        Refused: There is one; the sentence says what can be done.
-    """
-    under_way = (MailingState.freezing, MailingState.running, MailingState.paused, MailingState.halted)
-    found = select(Mailing).where(
-        Mailing.issue_id == order.issue_id, col(Mailing.state).in_(under_way), col(Mailing.live).is_(order.live)
-    )
-    _refuse_while_one_unwinds(session, order)
-    if other := session.exec(found).first():
-        stopped = other.state in {MailingState.paused, MailingState.halted}
-        how = f"let it go on with `newsletter mailing resume {other.id}`" if stopped else "wait until it is over"
-        raise Refused(f"mailing {other.id} of the same issue is {other.state}: {how}, then mail again")
-
-
-def _refuse_while_one_unwinds(session: Session, order: Order) -> None:
-    """Refuse while a cancelled mailing's last calls are under way: nobody knows yet whom they reach."""
-    cancelled = (col(Mailing.state) == MailingState.cancelled) & col(Mailing.ended_at).is_(None)
-    mine = (col(Mailing.issue_id) == order.issue_id) & col(Mailing.live).is_(order.live)
-    if other := session.exec(select(Mailing).where(mine, cancelled)).first():
-        raise Refused(
-            f"mailing {other.id} of the same issue was cancelled, and its last calls are not over yet: try again in a "
-            f"minute (`newsletter mailing show {other.id}`)"
         )
 
 

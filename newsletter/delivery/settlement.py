@@ -110,14 +110,21 @@ def _note(  # noqa: PLR0913, PLR0917 - the columns of a row
     session.flush()
 
 
-def after_quiet(one: Evidence) -> Decision:
-    """Tell what the policy of its publication decides for a request whose quiet time is over."""
+def after_quiet(one: Evidence, gap_at: datetime | None = None) -> Decision:
+    """Tell what the policy of its publication decides for a request whose quiet time is over.
+
+    Args:
+        one: The request, with its evidence.
+        gap_at: When the last call came of which something could not be applied: a proof may stand just there, and
+            nobody is mailed once more without a person's word.
+    """
     if one.proofs_lost:
         # The silence since the restore proves nothing.
         return Decision.asked
     if one.policy is UnknownPolicy.give_up:
         return Decision.give_up
     may_resend = one.lost_calls < MOST_CALLS and one.mailing_state is not MailingState.cancelled
+    may_resend = may_resend and not one.ended_before(gap_at)
     return Decision.resend if one.policy is UnknownPolicy.resend and may_resend else Decision.asked
 
 
@@ -130,10 +137,22 @@ class Settled:
     asked: int = 0
 
 
-def settle_due(session: Session, *, live: bool, now: datetime) -> Settled:
-    """Do what the policies say with every request whose quiet time is over; who is to be asked is asked once."""
-    due = [(one, after_quiet(one)) for one in all_evidence(session, live=live) if one.is_quiet]
-    asked = [one for one, decision in due if decision is Decision.asked and one.asked_at is None]
+def what_is_due(session: Session, *, live: bool, gap_at: datetime | None = None) -> list[tuple[Evidence, Decision]]:
+    """List the requests whose quiet time is over, each with what the policy decides; nobody is asked twice."""
+    found = [(one, after_quiet(one, gap_at)) for one in all_evidence(session, live=live) if one.is_quiet]
+    return [(one, decision) for one, decision in found if decision is not Decision.asked or one.asked_at is None]
+
+
+def settle_due(session: Session, *, live: bool, now: datetime, gap_at: datetime | None = None) -> Settled:
+    """Do what the policies say with every request whose quiet time is over; who is to be asked is asked once.
+
+    Not while calls of the provider's wait to be applied: a proof may be in them. ``gap_at`` as in :func:`after_quiet`.
+    """
+    mine = [one.batch_id for one, _ in what_is_due(session, live=live, gap_at=gap_at)]
+    session.exec(select(Batch.id).where(col(Batch.id).in_(mine)).order_by(col(Batch.id)).with_for_update()).all()
+    # Looked at once more: another machine may have been at them until they were ours.
+    due = [one for one in what_is_due(session, live=live, gap_at=gap_at) if one[0].batch_id in mine]
+    asked = [one for one, decision in due if decision is Decision.asked]
     done = [
         (one, decision)
         for one, decision in due
@@ -141,7 +160,7 @@ def settle_due(session: Session, *, live: bool, now: datetime) -> Settled:
     ]
     for mailing_id in sorted({one.mailing_id for one, _ in done}):
         conclude(session, mailing_id, now=now)
-    _ask(session, asked, now)
+    _ask(session, asked, gap_at, now)
     decided = [decision for _, decision in done]
     return Settled(decided.count(Decision.resend), decided.count(Decision.give_up), len(asked))
 
@@ -191,27 +210,29 @@ def _settle(session: Session, one: Evidence, decision: Decision, *, by: Actor, n
     return True
 
 
-def _ask(session: Session, unasked: Iterable[Evidence], now: datetime) -> None:
+def _ask(session: Session, unasked: Iterable[Evidence], gap_at: datetime | None, now: datetime) -> None:
     by_mailing: dict[int, list[Evidence]] = {}
     for one in unasked:
         _note(session, one.batch_id, one.attempt_id, Decision.asked, CLOCK, now, one.in_words())
         by_mailing.setdefault(one.mailing_id, []).append(one)
     for mailing_id, requests in by_mailing.items():
-        _tell(session, session.get_one(Mailing, mailing_id), requests, now)
+        hidden = _HIDDEN if any(one.ended_before(gap_at) for one in requests) else ""
+        _tell(session, session.get_one(Mailing, mailing_id), requests, hidden, now)
 
 
 #: More are not readable in an alert; the command shows them all.
 _TOLD = 3
+_HIDDEN = "; a call of SendGrid's could not be applied whole and may hold a proof: newsletter feedback problems"
 
 
-def _tell(session: Session, mailing: Mailing, requests: list[Evidence], now: datetime) -> None:
+def _tell(session: Session, mailing: Mailing, requests: list[Evidence], hidden: str, now: datetime) -> None:
     """Tell an operator what waits for a decision, with its evidence."""
     people = sum(one.recipients for one in requests)
     known = "; ".join(f"batch {one.batch_id}: {one.in_words()}" for one in requests[:_TOLD])
     more = f"; and {len(requests) - _TOLD} more" if len(requests) > _TOLD else ""
     reason = (
         f"{people:,} recipients of {len(requests):,} requests stay unknown after the quiet time "
-        f"({known}{more}): newsletter mailing settle {mailing.id}"
+        f"({known}{more}{hidden}): newsletter mailing settle {mailing.id}"
     )
     facts = {"mailing": str(mailing.id), "issue": str(mailing.issue_id), "reason": reason}
     facts["line"] = standing_of(session, mailing).line()

@@ -15,6 +15,7 @@ from newsletter.alerts import AlertKind, NewAlert, raise_alert
 from newsletter.database import Database
 from newsletter.delivery.batching import sample, wave_of
 from newsletter.delivery.claims import Claim, move_batch
+from newsletter.delivery.doubts import follows_its_batch
 from newsletter.delivery.lifecycle import BatchState, Difference, MailingState
 from newsletter.delivery.mailings import conclude, find_mailing
 from newsletter.delivery.models import Batch, Delivery, Mailing
@@ -105,7 +106,7 @@ def supersede_earlier(database: Database, mailing_id: int, *, clock: Callable[[]
 
 
 #: What may still be taken back: no call for it has begun.
-_NOT_BEGUN = (BatchState.ready, BatchState.retry_wait, BatchState.held)
+_NOT_BEGUN = (BatchState.ready, BatchState.retry_wait)
 
 
 def _left_over(session: Session, mailing_id: int) -> list[tuple[int, int]]:
@@ -135,8 +136,7 @@ def _supersede(session: Session, batch_id: int, later_id: int) -> int:
     reason = f"mailing {later_id} took its place"
     if not move_batch(session, Claim(batch.id, batch.attempt), BatchState.cancelled, state_reason=reason):
         return 0
-    follows = or_(col(Delivery.difference).is_(None), col(Delivery.difference) == Difference.moved)
-    theirs = (col(Delivery.mailing_id) == batch.mailing_id) & (col(Delivery.batch_id) == batch.id) & follows
+    theirs = (col(Delivery.mailing_id) == batch.mailing_id) & (col(Delivery.batch_id) == batch.id) & follows_its_batch()
     values = {"difference": Difference.skipped, "reason": SUPERSEDED, "may_have_reached": False}
     return rows_changed(session.execute(update(Delivery).where(theirs).values(**values)))
 

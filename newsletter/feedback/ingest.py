@@ -154,6 +154,11 @@ def is_work(session: Session) -> bool:
     return session.exec(select(EventCall.id).where(_waits()).limit(1)).first() is not None
 
 
+def last_gap(session: Session) -> datetime | None:
+    """Tell when the last call came of which something could not be applied: what it says nobody knows."""
+    return session.exec(select(func.max(EventCall.received_at)).where(col(EventCall.problem) != "")).one()
+
+
 def _waits() -> ColumnElement[bool]:
     return col(EventCall.applied_at).is_(None)
 

@@ -16,9 +16,10 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from newsletter.database import Database
-from newsletter.delivery.audience import on_allow_list, reached_before
+from newsletter.delivery.audience import on_allow_list
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.models import Delivery, Mailing
+from newsletter.delivery.once import reached_before
 from newsletter.delivery.policies import SendingPolicy, policy_of
 from newsletter.delivery.policy import Policy
 from newsletter.delivery.variants import mailed_before

@@ -16,15 +16,15 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from newsletter.delivery.audience import FreezeTerms, freeze
 from newsletter.delivery.claims import sweep
 from newsletter.delivery.dispatch import Desk
-from newsletter.delivery.evidence import all_evidence
 from newsletter.delivery.filling import fill, publications_with_slots
 from newsletter.delivery.hearing import purge_hearing
 from newsletter.delivery.life import unwind_next, unwinding
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.looking_up import look_up_next
 from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, mailings_in
-from newsletter.delivery.settlement import Settled, settle_due
+from newsletter.delivery.settlement import Settled, settle_due, what_is_due
 from newsletter.feedback.bodies import purge as purge_event_calls
+from newsletter.feedback.ingest import is_work, last_gap
 from newsletter.feedback.protection import protect
 from newsletter.feedback.undoing import begin_probes
 from newsletter.hosts import store_may_mail
@@ -203,10 +203,13 @@ class Clock:
         live = self.desk.claimant.live
         with self.desk.database.reading() as session:
             # Only looks, so that nobody waits for a writer that has nothing to do.
-            if not any(one.is_quiet for one in all_evidence(session, live=live)):
+            if is_work(session) or not what_is_due(session, live=live, gap_at=last_gap(session)):
                 return
         with self.desk.database.writing() as session:
-            settled = settle_due(session, live=live, now=self.desk.clock())
+            if is_work(session):
+                # What came meanwhile may hold the proof.
+                return
+            settled = settle_due(session, live=live, now=self.desk.clock(), gap_at=last_gap(session))
         if settled != Settled():
             log.info("unknown outcomes settled by policy", **vars(settled))
             self.wake()

@@ -17,6 +17,7 @@ from newsletter.delivery.lifecycle import BatchState, Difference, MailingState
 from newsletter.delivery.models import Batch, Delivery, Exclusion, Mailing
 from newsletter.delivery.progress import class_of
 from newsletter.delivery.reach import ALREADY_REACHED
+from subscribers.models import Subscription
 
 
 @dataclass
@@ -113,9 +114,21 @@ class Truth:
                     assert state is MailingState.cancelled, delivery
                 case _:
                     raise AssertionError(f"{end}: {delivery}")
+        for one in mailings.values():
+            self.everybody_has_a_row(session, one)
         left_out = select(Exclusion).where(Exclusion.reason == ALREADY_REACHED)
         for exclusion in session.exec(left_out):
             assert _may_have_it(session, exclusion, mailings[exclusion.mailing_id]), exclusion
+
+    def everybody_has_a_row(self, session: Session, mailing: Mailing) -> None:
+        """Whoever subscribes is a recipient of a mailing that was frozen, or excluded from it for a reason."""
+        if not mailing.frozen_at:
+            return
+        mine = select(Delivery.subscription_id).where(Delivery.mailing_id == mailing.id)
+        excluded = session.exec(select(Exclusion).where(Exclusion.mailing_id == mailing.id)).all()
+        rows = [*session.exec(mine), *(one.subscription_id for one in excluded)]
+        assert sorted(rows) == sorted(session.exec(select(Subscription.id))), mailing
+        assert not [one for one in excluded if one.reason.startswith("waits in")]
 
 
 def _may_have_it(session: Session, exclusion: Exclusion, mailing: Mailing) -> bool:

@@ -5,15 +5,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from sqlmodel import select
 
+from newsletter.alerts import Alert, AlertKind
 from newsletter.database import sqlite_module
 from newsletter.delivery.accounts import batches_in_trouble
+from newsletter.delivery.audience import freeze
+from newsletter.delivery.briefing import brief
 from newsletter.delivery.claims import Claim, claim_next, move_batch, sweep
 from newsletter.delivery.dispatch import dispatch_batch, dispatch_next
+from newsletter.delivery.doubt_models import Decision
+from newsletter.delivery.life import cancel, unwind_next
 from newsletter.delivery.lifecycle import BatchState, MailingState
-from newsletter.delivery.mailings import hold_the_other_side, move, resume
-from newsletter.delivery.models import Batch
+from newsletter.delivery.mailings import conclude, find_mailing, hold_the_other_side, move, resume
+from newsletter.delivery.models import Batch, Mailing
+from newsletter.delivery.overview import overview_of
 from newsletter.delivery.requests import last_look
+from newsletter.delivery.settlement import settle
 from newsletter.errors import Refused
 from newsletter.providers.base import CallEnd, Ending, RefusedRecipient
 from newsletter.providers.memory import MemoryProvider
@@ -275,6 +283,174 @@ def test_the_same_attempt_may_repair_what_the_sweep_took_for_dead(world):
     world.dispatch()
     assert world.account(mailing_id).standing.accepted == 3
     assert world.mailing(mailing_id).state is MailingState.finished
+
+
+def swept_before_it_ends(world, end: CallEnd) -> int:
+    """Make one call whose answer comes when the sweep has taken the worker for dead; give the mailing."""
+    world.readers(addresses(4))
+    mailing_id: int = world.running()
+
+    def swept_meanwhile(_):
+        world.provider.answering = None
+        world.clock.forward(3600)
+        with world.database.writing() as session:
+            assert sweep(session, now=world.clock()) == (0, 1)
+            conclude(session, mailing_id, now=world.clock())
+        assert world.mailing(mailing_id).state is MailingState.held
+
+    world.provider.answering = swept_meanwhile
+    world.provider.ends_next(end)
+    assert dispatch_next(world.desk)
+    return mailing_id
+
+
+@pytest.mark.parametrize(
+    ("end", "mailing"),
+    [
+        (CallEnd(Ending.throttled, 429), MailingState.running),
+        (CallEnd(Ending.never_left), MailingState.running),
+        (CallEnd(Ending.recipients_refused, 400), MailingState.running),
+        (CallEnd(Ending.too_large, 413), MailingState.running),
+        (CallEnd(Ending.unauthorised, 401), MailingState.halted),
+    ],
+    ids=lambda one: one.ending if isinstance(one, CallEnd) else "",
+)
+def test_a_certain_answer_that_comes_after_the_sweep_means_what_it_would_have_meant(sqlite_store, end, mailing):
+    """Nobody is asked about readers who certainly got nothing, and the mailing goes on by itself."""
+    world = make_world(sqlite_store, MemoryProvider())
+    mailing_id = swept_before_it_ends(world, end)
+    assert world.account(mailing_id).standing.pending == 4
+    assert world.mailing(mailing_id).state is mailing
+    if mailing is MailingState.halted:
+        with world.database.writing() as session:
+            resume(session, mailing_id, live=False, now=world.clock())
+    world.clock.forward(3600)
+    world.dispatch()
+    assert world.reached() == addresses(4)
+    assert world.mailing(mailing_id).state is MailingState.finished
+
+
+def test_a_refusal_for_good_that_comes_after_the_sweep_ends_the_doubt(world):
+    mailing_id = swept_before_it_ends(world, CallEnd(Ending.refused, 404))
+    assert world.states(mailing_id) == {BatchState.rejected: 1}
+    assert world.mailing(mailing_id).state is MailingState.finished
+    assert not any(one.may_have_reached for one in world.deliveries(mailing_id))
+
+
+def test_who_was_given_up_is_free_once_a_late_answer_says_that_they_got_nothing(world):
+    world.readers(addresses(2))
+    mailing_id = world.running()
+
+    def given_up_meanwhile(_):
+        world.clock.forward(3600)
+        with world.database.writing() as session:
+            sweep(session, now=world.clock())
+            settle(session, mailing_id, Decision.give_up, by=COMMAND_LINE, now=world.clock())
+
+    world.provider.answering = given_up_meanwhile
+    world.provider.ends_next(CallEnd(Ending.throttled, 429))
+    world.dispatch()
+    assert world.account(mailing_id).standing.given_up == 2
+    assert not any(one.may_have_reached for one in world.deliveries(mailing_id))
+
+
+REFUSED = CallEnd(Ending.refused, 400, detail="subject: is wrong")
+
+
+def test_an_operator_hears_at_once_of_a_request_that_is_refused_for_good(world):
+    world.readers(addresses(6))
+    world = world.having(batch_size=2)
+    mailing_id = world.running()
+    world.provider.ends_next(REFUSED)
+    assert dispatch_next(world.desk)
+    kind = select(Alert).where(Alert.kind == AlertKind.request_refused)
+    with world.database.reading() as session:
+        alert = session.exec(kind).one()
+    assert (alert.facts["reason"], alert.facts["mailing"]) == ("status 400 (subject: is wrong)", str(mailing_id))
+    assert "2 rejected" in alert.facts["line"]
+    dispatch_next(world.desk)
+    world.provider.ends_next(REFUSED)
+    world.dispatch()
+    # Within the hour it is counted, and not told again; with something accepted in between nothing stops.
+    with world.database.reading() as session:
+        assert session.exec(kind).one().repeats == 1
+    assert world.mailing(mailing_id).state is MailingState.finished
+
+
+def test_a_mailing_all_of_whose_requests_are_refused_is_held_and_burns_no_more_recipients(world):
+    world.readers(addresses(12))
+    world = world.having(batch_size=2)
+    mailing_id = world.running()
+    world.provider.ends_next(*[REFUSED] * 4)
+    world.dispatch()
+    standing = world.account(mailing_id).standing
+    assert (standing.rejected, standing.pending) == (6, 6)
+    mailing = world.mailing(mailing_id)
+    assert mailing.state is MailingState.held
+    assert "refused 3 requests in a row" in mailing.state_reason
+    for rejected in (8, 8):
+        # The first that is let go on is refused as well, and stops the rest again.
+        with world.database.writing() as session:
+            resume(session, mailing_id, live=False, now=world.clock())
+        world.dispatch()
+        assert world.account(mailing_id).standing.rejected == rejected
+    assert world.mailing(mailing_id).state is MailingState.finished
+    with world.database.reading() as session:
+        said = brief(overview_of(session, find_mailing(session, mailing_id), now=world.clock()), UTC)
+    assert "8 of 12 recipients were not mailed" in said.sentence
+    assert any("subject: is wrong" in one for one in said.remarks)
+    assert any(one.what.startswith("once the cause is mended") for one in said.steps)
+
+
+def test_two_mailings_of_an_issue_are_not_scheduled_side_by_side(world):
+    world.readers(addresses(4))
+    issue_id = world.issue()
+    first = world.schedule(issue_id)
+    with pytest.raises(Refused, match=f"mailing {first} of the same issue is scheduled: take it back"):
+        world.schedule(issue_id)
+    # Nor beside one that was held before its time, and begins by a person's word.
+    with world.database.writing() as session:
+        hold_the_other_side(session, live=True, now=world.clock())
+    with pytest.raises(Refused, match="decide about it"):
+        world.schedule(issue_id)
+
+
+def scheduled_side_by_side(world) -> tuple[int, int]:
+    """As two machines can, or a version before this one: neither has seen the other."""
+    first = world.schedule(world.issue())
+    with world.database.writing() as session:
+        session.add(second := Mailing(**session.get_one(Mailing, first).model_dump(exclude={"id"})))
+        session.flush()
+        return first, int(second.id)
+
+
+def test_nobody_is_left_out_for_waiting_in_a_mailing_that_is_cancelled_then(world):
+    world.readers(addresses(4))
+    first, second = scheduled_side_by_side(world)
+    assert world.begin() == [first]
+    assert f"mailing {first} of the same issue is not over" in world.mailing(second).state_reason
+    with world.database.writing() as session, pytest.raises(Refused, match=f"mailing {first} of the same issue"):
+        resume(session, second, live=False, now=world.clock())
+    with world.database.writing() as session:
+        cancel(session, first, by=COMMAND_LINE, now=world.clock())
+        while unwind_next(session, first, now=world.clock()):
+            pass
+    with world.database.writing() as session:
+        resume(session, second, live=False, now=world.clock())
+    freeze(world.database, second, world.terms, clock=world.clock)
+    world.dispatch()
+    assert world.reached() == addresses(4)
+
+
+def test_who_waits_in_another_mailing_is_not_said_to_have_the_issue(world):
+    """However two came to be under way together."""
+    world.readers(addresses(2))
+    first, second = scheduled_side_by_side(world)
+    world.begin()
+    with world.database.writing() as session:
+        assert move(session, second, MailingState.freezing, now=world.clock())
+    freeze(world.database, second, world.terms, clock=world.clock)
+    assert world.account(second).exclusions == {f"waits in mailing {first}": 2}
 
 
 def test_a_machine_that_was_paused_before_its_call_does_not_make_it(world):

@@ -1,5 +1,8 @@
 """The freeze: candidates = recipients + exclusions, each reader once an issue, safe to repeat and to interrupt."""
 
+import itertools
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -9,9 +12,12 @@ from sqlmodel import select
 
 from newsletter.delivery import audience
 from newsletter.delivery.audience import freeze
+from newsletter.delivery.life import pause
 from newsletter.delivery.lifecycle import MailingState
-from newsletter.delivery.mailings import begin_due, hold_the_other_side
-from newsletter.delivery.models import Batch
+from newsletter.delivery.mailings import begin_due, conclude, hold_the_other_side, move, resume
+from newsletter.delivery.models import Batch, Mailing, Variant
+from newsletter.delivery.partitioning import Piece
+from newsletter.errors import Refused
 from newsletter.providers.memory import MemoryProvider
 from newsletter.publications import PublicationForm, set_publication
 from subscribers.actors import COMMAND_LINE
@@ -139,13 +145,101 @@ def test_a_freeze_that_died_between_chunks_goes_on_where_it_was(world):
     with world.database.writing() as session:
         begin_due(session, live=False, now=world.clock())
     audience._store_variants(world.database, mailing_id, world.workshop)  # noqa: SLF001 - the steps of the freeze, cut
-    assert audience._freeze_chunk(world.database, mailing_id, world.terms, world.clock())  # noqa: SLF001 - the same
+    assert audience._freeze_chunk(world.database, mailing_id, world.terms, world.clock()) is Piece.done  # noqa: SLF001
     freeze(world.database, mailing_id, world.terms, clock=world.clock)
     freeze(world.database, mailing_id, world.terms, clock=world.clock)
     account = world.account(mailing_id)
     assert account.candidates == account.standing.recipients == 2500
     with world.database.reading() as session:
         assert len(session.exec(select(Batch.id)).all()) == 3
+
+
+#: As many as a freeze of three readers asks about, in chunks and batches of two.
+PIECES = 8
+
+
+@pytest.fixture
+def in_pieces(world):
+    """Three readers who are frozen and batched in pairs, and a mailing to take renderings from."""
+    world.readers(addresses(3))
+    mailing_id = world.schedule(world.issue())
+    audience._store_variants(world.database, mailing_id, world.workshop)  # noqa: SLF001 - rendering takes longest
+    return world.having(batch_size=2, chunk=2)
+
+
+def begun_like_the_first(world) -> int:
+    """Begin a mailing of the same renderings to the same readers."""
+    with world.database.writing() as session:
+        first = session.get_one(Mailing, 1)
+        variants = session.exec(select(Variant).where(Variant.mailing_id == 1)).all()
+        again = {"again": True, "state": MailingState.freezing, "begun_at": world.clock()}
+        session.add(mailing := Mailing(**first.model_dump(exclude={"id"}) | again))
+        session.flush()
+        session.add_all(Variant(**one.model_dump(exclude={"id"}) | {"mailing_id": mailing.id}) for one in variants)
+        return mailing.id
+
+
+def frozen_while(world, others: Mapping[int, Callable[[int], object]]) -> int:
+    """Freeze a mailing while others do something before some of the pieces; give its id."""
+    mailing_id = begun_like_the_first(world)
+    pieces = itertools.count()
+
+    def is_stopping() -> bool:
+        others.get(next(pieces), lambda _: None)(mailing_id)
+        return False
+
+    freeze(world.database, mailing_id, world.terms, clock=world.clock, is_stopping=is_stopping)
+    return mailing_id
+
+
+def everybody_is_mailed(world, mailing_id: int) -> None:
+    """At the next tick at the latest."""
+    freeze(world.database, mailing_id, world.terms, clock=world.clock)
+    world.dispatch()
+    assert world.mailing(mailing_id).state is MailingState.finished
+    assert world.account(mailing_id).standing.accepted == 3
+
+
+def test_a_freeze_that_is_paused_and_let_go_on_before_any_of_its_pieces_leaves_nobody_out(in_pieces):
+    """It must not take "not freezing any more" for "all are frozen": nobody would be told who was left out."""
+    world = in_pieces
+
+    def stop(mailing_id: int) -> None:
+        with world.database.writing() as session, suppress(Refused):
+            pause(session, mailing_id, by=COMMAND_LINE, now=world.clock())
+
+    def go_on(mailing_id: int) -> None:
+        with world.database.writing() as session, suppress(Refused):
+            resume(session, mailing_id, live=False, now=world.clock())
+
+    for piece in range(PIECES):
+        mailing_id = frozen_while(world, {piece: stop, piece + 1: go_on})
+        go_on(mailing_id)
+        everybody_is_mailed(world, mailing_id)
+
+
+def test_another_machine_that_freezes_the_same_before_any_piece_leaves_nobody_out(in_pieces):
+    world = in_pieces
+
+    def freeze_too(mailing_id: int) -> None:
+        freeze(world.database, mailing_id, world.terms, clock=world.clock)
+
+    for piece in range(PIECES):
+        everybody_is_mailed(world, frozen_while(world, {piece: freeze_too}))
+
+
+def test_a_mailing_some_of_whose_recipients_stand_in_no_request_is_halted_and_never_finished(world):
+    """However it came to that: the account balances, and still somebody would silently be left out."""
+    world.readers(addresses(5))
+    mailing_id = world.schedule(world.issue())
+    with world.database.writing() as session:
+        begin_due(session, live=False, now=world.clock())
+    audience._store_variants(world.database, mailing_id, world.workshop)  # noqa: SLF001 - the steps of the freeze, cut
+    audience._freeze_chunk(world.database, mailing_id, world.terms, world.clock())  # noqa: SLF001 - the same
+    with world.database.writing() as session:
+        assert move(session, mailing_id, MailingState.running, now=world.clock(), frozen_at=world.clock())
+        assert conclude(session, mailing_id, now=world.clock()) is MailingState.halted
+    assert world.mailing(mailing_id).state_reason.startswith("5 recipients stand in no request")
 
 
 def test_who_subscribes_after_the_freeze_began_is_not_in_it(world):

@@ -9,6 +9,9 @@ says nothing against the truth. At the end everything settles and nobody is miss
 import os
 import shutil
 import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,6 +30,7 @@ from sqlmodel import col, select
 
 from newsletter.database import Database
 from newsletter.delivery.audience import freeze
+from newsletter.delivery.beside import refuse_beside_another
 from newsletter.delivery.claims import Claim, claim_next, sweep
 from newsletter.delivery.dispatch import begin_call, end_call
 from newsletter.delivery.doubt_models import Decision, Settlement
@@ -43,7 +47,6 @@ from newsletter.delivery.policies import set_policy
 from newsletter.delivery.policy import UnknownPolicy
 from newsletter.delivery.quiet import LONGEST_GAP
 from newsletter.delivery.releasing import release
-from newsletter.delivery.scheduling import Order, refuse_beside_another
 from newsletter.delivery.settlement import prove, settle, settle_due
 from newsletter.delivery.variants import Workshop, variants_for
 from newsletter.errors import Refused
@@ -64,6 +67,8 @@ from tests.world import ISSUE, World, make_world
 #: Of two mailbox providers, so that one can be held while the other goes on.
 READERS = [f"r{number}@{'qq.com' if number % 2 else 'example.com'}" for number in range(6)]
 LANES = ("qq", "other")
+#: What others do before a piece of a freeze: more often nothing than one of the rest.
+MEANWHILE = ("", "", "", "pause", "resume", "another freezes", "dies")
 #: In one example.
 STEPS = 100
 MAILINGS = 5
@@ -97,6 +102,7 @@ ACCEPTED = CallEnd(Ending.accepted, 202, "m")
 LOST = CallEnd(Ending.ambiguous, detail="no answer came")
 
 which = st.integers(0, 10)
+meanwhile = st.lists(st.sampled_from(MEANWHILE), max_size=8)
 ends = st.sampled_from(
     [
         *["accepted", "taken, lost", "taken, dies", "goes on"] * 2,
@@ -112,14 +118,13 @@ ends = st.sampled_from(
 class Ledger(RuleBasedStateMachine):
     """Everybody around the ledger."""
 
-    template: Path
+    stores: Callable[[], AbstractContextManager[Database]]
     policy: UnknownPolicy
 
-    @initialize(first_wave=st.sampled_from([0, 0, 2]))
-    def open(self, first_wave: int) -> None:
-        self.folder = Path(tempfile.mkdtemp(dir=_memory()))
-        database = Database(f"sqlite:///{shutil.copy(self.template, self.folder / 'newsletter.db')}")
-        self.world = opened(database)
+    @initialize(first_wave=st.sampled_from([0, 0, 2]), meanwhile=meanwhile)
+    def open(self, first_wave: int, meanwhile: list[str]) -> None:
+        self.store = type(self).stores()
+        self.world = opened(self.store.__enter__())
         self.truth = Truth()
         self.claims: list[Claim] = []
         self.calls: list[Call] = []
@@ -128,15 +133,14 @@ class Ledger(RuleBasedStateMachine):
         self._say(first_wave=first_wave, unknown=self.policy, quiet_minutes=QUIET.seconds // 60)
         self._schedule(1)
         self._begin_due()
-        self._freeze_begun()
+        self._freeze_begun(meanwhile)
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
             try:
                 self._settle_everything()
             finally:
-                self.world.database.close()
-                shutil.rmtree(self.folder)
+                self.store.__exit__(None, None, None)
 
     # Few rules with many choices: Hypothesis leaves some rules out of each example, and work needs several.
     # -- the operator
@@ -179,8 +183,12 @@ class Ledger(RuleBasedStateMachine):
 
     # -- the clock
 
-    @rule(seconds=st.sampled_from([1, 70, 400, 4000]), how=st.sampled_from(["ticks", "ticks", "quiet", "stands still"]))
-    def time_passes(self, seconds: int, how: str) -> None:
+    @rule(
+        seconds=st.sampled_from([1, 70, 400, 4000]),
+        how=st.sampled_from(["ticks", "ticks", "quiet", "stands still"]),
+        meanwhile=meanwhile,
+    )
+    def time_passes(self, seconds: int, how: str, meanwhile: list[str]) -> None:
         """Let the clock tick after a while, which may be a quiet time that all events come before; or let it be dead.
 
         In quiet no policy is wrong any more; else whoever has it twice then was sent it again on purpose.
@@ -191,7 +199,7 @@ class Ledger(RuleBasedStateMachine):
             self._others_are_heard()
             assert not {one.attempt_id for one in self._unknown()} & self.truth.taken.keys()
         if how != "stands still":
-            self._tick()
+            self._tick(meanwhile)
 
     # -- workers and the provider
 
@@ -343,7 +351,7 @@ class Ledger(RuleBasedStateMachine):
             like = session.exec(select(Mailing).where(Mailing.issue_id == issue).order_by(col(Mailing.id))).first()
             assert like is not None
             try:
-                refuse_beside_another(session, Order(issue, now, again=again))
+                refuse_beside_another(session, issue, live=False)
             except Refused:
                 return
             mailing = Mailing(**like.model_dump(exclude={"id"}) | {"state": "scheduled", "due_at": now, "again": again})
@@ -364,11 +372,28 @@ class Ledger(RuleBasedStateMachine):
         with self.world.database.writing() as session:
             begin_due(session, live=False, now=self.world.clock())
 
-    def _freeze_begun(self) -> None:
+    def _freeze_begun(self, meanwhile: Sequence[str] = ()) -> None:
+        """Freeze what has begun, piece by piece, while others pause it, let it go on or freeze it, too."""
         with self.world.database.reading() as session:
             begun = mailings_in(session, MailingState.freezing)
+        deeds = iter(meanwhile)
         for mailing_id in begun:
-            freeze(self.world.database, mailing_id, self.world.terms, clock=self.world.clock)
+
+            def is_stopping(one: int = mailing_id) -> bool:
+                return self._meanwhile(one, next(deeds, ""))
+
+            self._freeze(mailing_id, is_stopping)
+
+    def _freeze(self, mailing_id: int, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        freeze(self.world.database, mailing_id, self.world.terms, clock=self.world.clock, is_stopping=is_stopping)
+
+    def _meanwhile(self, mailing_id: int, what: str) -> bool:
+        """Do something to a mailing that is being frozen; tell whether its process dies here."""
+        if what == "another freezes":
+            self._freeze(mailing_id)
+        elif what in STEERING:
+            self._steer(mailing_id, what)
+        return what == "dies"
 
     def _sweep(self) -> None:
         with self.world.database.writing() as session:
@@ -446,12 +471,12 @@ class Ledger(RuleBasedStateMachine):
             with self.world.database.writing() as session:
                 hear(session, 1, at=self.world.clock())
 
-    def _tick(self) -> None:
+    def _tick(self, meanwhile: Sequence[str] = ()) -> None:
         """Do what the clock does, in its order."""
         self._take_back()
         self._begin_due()
         self._sweep()
-        self._freeze_begun()
+        self._freeze_begun(meanwhile)
         with self.world.database.writing() as session:
             protect(session, live=False, now=self.world.clock())
         self._settle_due()
@@ -494,17 +519,14 @@ def opened(database: Database) -> World:
     """Open the world of the template again."""
     with database.reading() as session:
         publication = publication_named(session, None)
-    return World(database, publication, WORKSHOP[0], MemoryProvider(), batch_size=3)
+    return World(database, publication, WORKSHOP[0], MemoryProvider(), batch_size=3, chunk=2)
 
 
 WORKSHOP: list[Workshop] = []
 
 
-@pytest.fixture(scope="module")
-def template(blank_sqlite, tmp_path_factory) -> Path:
-    """A store with readers of two plans and two issues, of which a mailing each was rendered."""
-    file = Path(shutil.copy(blank_sqlite, tmp_path_factory.mktemp("ledger") / "newsletter.db"))
-    database = Database(f"sqlite:///{file}")
+def fill(database: Database) -> None:
+    """Put readers of two plans and two issues into a store, of which a mailing each was rendered."""
     world = make_world(database, MemoryProvider())
     WORKSHOP[:] = [world.workshop]
     world.readers(READERS[:4])
@@ -515,17 +537,44 @@ def template(blank_sqlite, tmp_path_factory) -> Path:
             session.add_all(variants_for(session, find_mailing(session, mailing_id), world.workshop))
             move(session, mailing_id, MailingState.cancelled, now=world.clock(), ended_at=world.clock())
     database.close()
-    return file
 
 
-# The limit of a test ends it anywhere, which Hypothesis takes for a machine that is not the same twice.
-@pytest.mark.timeout(0)
-@pytest.mark.parametrize("policy", UnknownPolicy)
-def test_the_ledger_keeps_its_promises_in_any_order(template, policy):
+@pytest.fixture(scope="module")
+def on_sqlite(blank_sqlite, tmp_path_factory) -> Callable[[], AbstractContextManager[Database]]:
+    file = Path(shutil.copy(blank_sqlite, tmp_path_factory.mktemp("ledger") / "newsletter.db"))
+    fill(Database(f"sqlite:///{file}"))
+
+    @contextmanager
+    def store() -> Iterator[Database]:
+        with tempfile.TemporaryDirectory(dir=_memory()) as folder:
+            database = Database(f"sqlite:///{shutil.copy(file, folder)}")
+            yield database
+            database.close()
+
+    return store
+
+
+@pytest.fixture(scope="module")
+def on_postgresql(postgres) -> Callable[[], AbstractContextManager[Database]]:
+    postgres.run("CREATE DATABASE ledger TEMPLATE blank")
+    fill(Database(postgres.url("ledger")))
+
+    @contextmanager
+    def store() -> Iterator[Database]:
+        postgres.run(f"CREATE DATABASE {(name := f'ledger_{uuid.uuid4().hex}')} TEMPLATE ledger")
+        database = Database(postgres.url(name))
+        yield database
+        database.close()
+        postgres.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    return store
+
+
+def walk(stores: Callable[[], AbstractContextManager[Database]], policy: UnknownPolicy, examples: int) -> None:
     run_state_machine_as_test(
-        type("LedgerOf", (Ledger,), {"template": template, "policy": policy}),
+        type("LedgerOf", (Ledger,), {"stores": staticmethod(stores), "policy": policy}),
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             stateful_step_count=STEPS,
             deadline=None,
             derandomize=SAME_STEPS,
@@ -533,3 +582,16 @@ def test_the_ledger_keeps_its_promises_in_any_order(template, policy):
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+# The limit of a test ends it anywhere, which Hypothesis takes for a machine that is not the same twice.
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("policy", UnknownPolicy)
+def test_the_ledger_keeps_its_promises_in_any_order(on_sqlite, policy):
+    walk(on_sqlite, policy, EXAMPLES)
+
+
+@pytest.mark.postgres
+@pytest.mark.timeout(0)
+def test_the_ledger_keeps_its_promises_on_postgresql(on_postgresql):
+    walk(on_postgresql, UnknownPolicy.resend, max(2, EXAMPLES // 20))

@@ -33,10 +33,11 @@ def test_every_state_can_be_come_into():
     assert set(MAILING_COMES_FROM) == set(MailingState) - {MailingState.draft}
 
 
-def test_only_a_proof_or_a_decision_ends_unknown():
-    """`ready` and `given_up` are decisions: a person's, or the policy's after the quiet time (``settlement``)."""
+def test_only_an_answer_a_proof_or_a_decision_ends_unknown():
+    """An answer that comes late means what it would have meant; the rest are decisions (``settlement``)."""
     leads_to = {to for to, sources in BATCH_COMES_FROM.items() if BatchState.unknown in sources}
-    assert leads_to == {BatchState.accepted, BatchState.given_up, BatchState.ready}
+    answers = {one.state for one in CONSEQUENCES.values()} - {BatchState.unknown}
+    assert leads_to == answers | {BatchState.given_up}
 
 
 def test_accepted_is_final():

@@ -1,5 +1,7 @@
 """Settlement: proofs also of earlier requests, the quiet time and the policy after it, and what a person decides."""
 
+import json
+import threading
 from datetime import timedelta
 
 import pytest
@@ -17,8 +19,11 @@ from newsletter.delivery.models import Attempt, Batch, Delivery
 from newsletter.delivery.policies import set_policy
 from newsletter.delivery.settlement import MOST_CALLS, Settled, settle, settle_due
 from newsletter.errors import Refused
+from newsletter.feedback.applying import PROVIDER, Scene
+from newsletter.feedback.ingest import apply_next, keep_call
 from newsletter.providers.base import CallEnd, Ending, RefusedRecipient
 from newsletter.providers.memory import MemoryProvider
+from newsletter.worker.clock import Clock
 from subscribers.actors import COMMAND_LINE, READER
 from subscribers.leaving import LeavingChannel, leave
 from subscribers.plan_changes import PlanChange, change_plan
@@ -354,3 +359,57 @@ def test_an_answer_that_comes_after_the_second_claim_stops_that(feedback):
     assert world.reached() == addresses(20)
     assert world.states(mailing_id) == {BatchState.accepted: 2}
     assert world.mailing(mailing_id).state is MailingState.finished
+
+
+def test_nothing_is_resent_while_a_call_that_may_hold_the_proof_waits_to_be_applied(feedback):
+    """The way here was broken for hours; then SendGrid posts what it kept, and the first call ends the quiet time."""
+    policy(feedback, unknown="resend")
+    world = feedback.world
+    mailing_id = mailed(feedback, LOST)
+    hear_others(feedback, mailing_id, 5)
+    world.clock.forward(6 * 3600)
+    heard, proof = max(feedback.of(mailing_id).items())[1], event_of(feedback, attempt_of(feedback, 1))
+    for event in (feedback.event(heard, "open", world.clock()), proof):
+        with world.database.writing() as session:
+            keep_call(session, json.dumps([event]).encode(), now=world.clock())
+    ticks = Clock(world.desk, world.terms, 1.0, wake=lambda: None)
+    scene = Scene(world.hasher, PROVIDER, world.clock())
+    assert apply_next(world.database, scene)
+    ticks.settle()
+    assert world.states(mailing_id)[BatchState.unknown] == 1
+    assert apply_next(world.database, scene)
+    ticks.settle()
+    assert world.states(mailing_id) == {BatchState.accepted: 3}
+    assert world.dispatch() == 0
+
+
+def test_where_a_call_could_not_be_applied_a_person_is_asked_instead_of_mailing_once_more(feedback):
+    policy(feedback, unknown="resend")
+    world = feedback.world
+    mailing_id = mailed(feedback, LOST)
+    world.clock.forward(60)
+    with world.database.writing() as session:
+        keep_call(session, b"no JSON", now=world.clock())
+    hear_others(feedback, mailing_id, 7)
+    ticks = Clock(world.desk, world.terms, 1.0, wake=lambda: None)
+    ticks.settle()
+    ticks.settle()
+    assert world.states(mailing_id)[BatchState.unknown] == 1
+    with world.database.reading() as session:
+        told = session.exec(select(Alert).where(col(Alert.about).contains("to be settled"))).one()
+    assert "newsletter feedback problems" in told.facts["reason"]
+    assert told.repeats == 0
+
+
+def test_two_machines_that_settle_at_the_same_moment_ask_once_and_neither_loses_its_round(feedback):
+    mailing_id = mailed(feedback, LOST, LOST)
+    hear_others(feedback, mailing_id, 6)
+    others: list[Settled] = []
+    other = threading.Thread(target=lambda: others.append(due(feedback)))
+    with feedback.world.database.writing() as session:
+        assert settle_due(session, live=False, now=feedback.world.clock()) == Settled(asked=2)
+        other.start()
+        # It has looked by then, or waits for its turn: neither may undo what it does.
+        other.join(0.2)
+    other.join()
+    assert others == [Settled()]

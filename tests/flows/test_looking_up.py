@@ -55,6 +55,7 @@ def test_what_the_record_has_is_proven_and_the_rest_is_evidence(world, api):
     assert asked(world, api)
     assert world.states(1) == {BatchState.accepted: 1, BatchState.unknown: 1}
     assert world.account(1).standing.proven == 10
+    assert "(10 of them proven by SendGrid's record)" in world.account(1).standing.line()
     with world.database.reading() as session:
         left = evidence_in(session, 1)
     assert [one.looked_up for one in left] == ["not found: which proves nothing"]

@@ -1,18 +1,20 @@
-"""Dying on purpose: a database and a provider that end everything at a chosen commit or call. For tests of crashes.
+"""Dying on purpose: a database, a journal and a provider that end everything at a chosen point. For tests of crashes.
 
-The way of a mailing lists its points by itself: each commit and each call says where it was asked for, in the order in
-which they come. A test goes the way once to learn them, and then dies at each.
+The way of a mailing lists its points by itself: each commit, each line of the journal and each call says where it was
+asked for, in the order in which they come. A test goes the way once to learn them, and then dies at each.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from sqlmodel import Session
 
 from newsletter.database import Database
+from newsletter.journal.segments import Journal
 from newsletter.providers.base import CallEnd, Message, Provider
 
 
@@ -62,11 +64,14 @@ class Points:
 
 
 class MortalDatabase(Database):
-    """A database whose commits are points; those of tests themselves are none. For one thread."""
+    """A database whose commits are points; those of tests themselves are none. For one thread.
+
+    It outlives the processes that die in it, each with ``points`` of its own: its statements are compiled once.
+    """
 
     def __init__(self, url: str, points: Points) -> None:
         super().__init__(url)
-        self._points = points
+        self.points = points
 
     @contextmanager
     def writing(self, *, one_snapshot: bool = False) -> Iterator[Session]:
@@ -77,9 +82,22 @@ class MortalDatabase(Database):
         with super().writing(one_snapshot=one_snapshot) as session:
             yield session
             if ours:
-                self._points.before(f"commit in {module}.{caller.f_code.co_name}")
+                self.points.before(f"commit in {module}.{caller.f_code.co_name}")
         if ours:
-            self._points.after()
+            self.points.after()
+
+
+@dataclass(frozen=True)
+class MortalJournal(Journal):
+    """A journal each write to which is a point: died before it nothing stands there, after it nobody acts on it."""
+
+    points: Points = field(default_factory=Points)
+
+    def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Write lines as ever; die before or after that where it is the point."""
+        self.points.before("line in the journal")
+        super().append(lines)
+        self.points.after()
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ def already_reached(mailing: Mailing, people: Subquery) -> ColumnElement[bool]:
 
 def why_not_once_more(mailing: Mailing, people: Subquery) -> ColumnElement[str]:
     """Say why a candidate for whom :func:`already_reached` holds is left out: has it, or waits for it elsewhere."""
-    waits = or_(col(Delivery.batch_id).is_(None), col(Batch.state).in_(AT_WORK))
+    unbatched = col(Delivery.batch_id).is_(None) & col(Mailing.ended_at).is_(None)
     same = _same(people, mailing.issue_id, live=mailing.live, round_=_round_that_counts(mailing))
     waits_in = (
         select(literal("waits in mailing ").concat(cast(col(Delivery.mailing_id), String)))
+        .join(Mailing, col(Mailing.id) == col(Delivery.mailing_id))
         .join(Batch, col(Batch.id) == col(Delivery.batch_id), isouter=True)
-        .where(same, waits)
+        .where(same, or_(unbatched, col(Batch.state).in_(AT_WORK)))
         .limit(1)
         .scalar_subquery()
     )

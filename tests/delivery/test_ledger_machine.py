@@ -9,7 +9,6 @@ says nothing against the truth. At the end everything settles and nobody is miss
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
@@ -73,7 +72,7 @@ MEANWHILE = ("", "", "", "pause", "resume", "another freezes", "dies")
 STEPS = 100
 MAILINGS = 5
 MOST_ASLEEP = 2
-EXAMPLES = int(os.environ.get("LEDGER_STEPS", "12000")) // STEPS // len(UnknownPolicy)
+EXAMPLES = int(os.environ.get("LEDGER_STEPS", "10200")) // STEPS // len(UnknownPolicy)
 #: Everywhere the same steps, unless more were asked for: those go where none went before.
 SAME_STEPS = "LEDGER_STEPS" not in os.environ
 QUIET = timedelta(minutes=60)
@@ -540,32 +539,36 @@ def fill(database: Database) -> None:
 
 
 @pytest.fixture(scope="module")
-def on_sqlite(blank_sqlite, tmp_path_factory) -> Callable[[], AbstractContextManager[Database]]:
+def on_sqlite(blank_sqlite, tmp_path_factory) -> Iterator[Callable[[], AbstractContextManager[Database]]]:
     file = Path(shutil.copy(blank_sqlite, tmp_path_factory.mktemp("ledger") / "newsletter.db"))
     fill(Database(f"sqlite:///{file}"))
+    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
+        # The same for every example, in a file of its own each time: its statements are compiled once.
+        database = Database(f"sqlite:///{folder}/newsletter.db")
 
-    @contextmanager
-    def store() -> Iterator[Database]:
-        with tempfile.TemporaryDirectory(dir=_memory()) as folder:
-            database = Database(f"sqlite:///{shutil.copy(file, folder)}")
+        @contextmanager
+        def store() -> Iterator[Database]:
+            shutil.copy(file, folder)
             yield database
             database.close()
+            for used in Path(folder).iterdir():
+                used.unlink()
 
-    return store
+        yield store
 
 
 @pytest.fixture(scope="module")
 def on_postgresql(postgres) -> Callable[[], AbstractContextManager[Database]]:
     postgres.run("CREATE DATABASE ledger TEMPLATE blank")
     fill(Database(postgres.url("ledger")))
+    database = Database(postgres.url("ledger_copy"))
 
     @contextmanager
     def store() -> Iterator[Database]:
-        postgres.run(f"CREATE DATABASE {(name := f'ledger_{uuid.uuid4().hex}')} TEMPLATE ledger")
-        database = Database(postgres.url(name))
+        postgres.run("CREATE DATABASE ledger_copy TEMPLATE ledger")
         yield database
         database.close()
-        postgres.run(f"DROP DATABASE {name} WITH (FORCE)")
+        postgres.run("DROP DATABASE ledger_copy WITH (FORCE)")
 
     return store
 

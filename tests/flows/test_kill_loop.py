@@ -1,7 +1,8 @@
 """The kill loop: a hundred `kill -9` of the service while it mails, with every fault mixed in and feedback on.
 
-`KILLS` says how many; `make soak` runs a thousand. What nobody was told of is proven by events; what was never accepted
-goes out once more by the policy `resend` after the quiet time, or stands before the operator under `hold`.
+`KILLS` says how many; `make soak` runs a thousand. On PostgreSQL a tenth as many, of one of two services by turns. What
+nobody was told of is proven by events; what was never accepted goes out once more by the policy `resend` after the
+quiet time, or stands before the operator under `hold`.
 """
 
 import json
@@ -11,6 +12,9 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,10 +25,11 @@ from newsletter.delivery.lifecycle import BatchState, MailingState
 from newsletter.delivery.models import Batch
 from newsletter.delivery.policies import set_policy
 from newsletter.feedback.ingest import is_work
+from newsletter.providers.memory import MemoryProvider
 from subscribers.actors import COMMAND_LINE
 from tests.flows.serving import serving_at_once, stored_world
 from tests.local_sendgrid import LocalSendGrid, local_sendgrid
-from tests.world import World, addresses
+from tests.world import World, addresses, make_world
 
 
 KILLS = int(os.environ.get("KILLS", "100"))
@@ -167,6 +172,62 @@ def test_killed_a_hundred_times_nobody_is_mailed_twice_or_left_out(world, emulat
     assert (standing.accepted, standing.unknown) == (len(everybody), 0)
     # Of a handful of lives neither is certain.
     assert KILLS < 50 or (standing.proven and never)
+
+
+@pytest.mark.postgres
+@pytest.mark.timeout(max(600, KILLS * 2))
+def test_one_of_two_services_on_postgresql_is_killed_by_turns(postgres_store, emulator, tmp_path):
+    """The other goes on all the while, and settles what the dead one leaves once its lease has ended."""
+    world = make_world(postgres_store, MemoryProvider())
+    world.clock.now = datetime.now(UTC) - timedelta(minutes=1)
+    unknown_policy(world, "resend", quiet_minutes=600)
+    kills, chance = max(10, KILLS // 10), random.Random(7)  # noqa: S311 - moments to kill at
+    world.readers(everybody := addresses(kills * 3 * BATCHES_A_LIFE * BATCH))
+    mailing_id = world.schedule(world.issue())
+    assert world.having(batch_size=BATCH).begin() == [mailing_id]
+    mix_faults(emulator, slow=True)
+    services = [PostgresService(postgres_store.url.render_as_string(hide_password=False), tmp_path, n) for n in (0, 1)]
+    with ExitStack() as running:
+        lives = [running.enter_context(one.live(emulator)) for one in services]
+        for kill in range(kills):
+            wait("a call", lambda: calls_in_flight(world) > 0)
+            time.sleep(chance.uniform(0, 0.8))
+            lives[kill % 2].close()
+            world.account(mailing_id)
+            lives[kill % 2] = running.enter_context(services[kill % 2].live(emulator))
+        mix_faults(emulator, slow=False)
+        wait("dispatch", lambda: not world.account(mailing_id).standing.pending)
+        hear_everything(world, emulator)
+        emulator.mend()
+        unknown_policy(world, "resend", quiet_minutes=0.001)
+        emulator.call("/_emulator/react", {"reaction": "open", "rate": 0.1, "now": True})
+        wait("the end", lambda: world.mailing(mailing_id).state is MailingState.finished)
+    assert Counter(emulator.reached()) == Counter(everybody)
+    standing = world.account(mailing_id).standing
+    assert (standing.accepted, standing.unknown) == (len(everybody), 0)
+
+
+@dataclass(frozen=True)
+class PostgresService:
+    """One of several services on one store; events come to the one that was started last."""
+
+    url: str
+    folder: Path
+    number: int
+
+    def live(self, emulator: LocalSendGrid) -> ExitStack:
+        """Start it; closing kills it."""
+        home = self.folder / f"service {self.number}"
+        home.mkdir(exist_ok=True)
+        settings = settings_of_a_kill_loop() | {
+            "NEWSLETTER_DATABASE_URL": self.url,
+            "NEWSLETTER_ADDRESS_PEPPER": "sixteen bytes or more",
+            "NEWSLETTER_DATA_DIR": str(self.folder),
+            "NEWSLETTER_LEASE_SECONDS": "10",
+        }
+        life = ExitStack()
+        life.enter_context(serving_at_once(home, emulator, **settings))
+        return life
 
 
 def test_under_hold_what_no_event_proves_stands_before_the_operator(world, emulator, tmp_path):

@@ -258,6 +258,8 @@ def _numbers(mailed: Mailed) -> dict[str, Any]:
         "bounced": mailed.report.total.bounced,
         "complained": mailed.report.total.complained,
         "left": mailed.report.left,
+        # By a button; whoever complained left with that.
+        "unsubscribed": mailed.report.left - mailed.report.total.complained,
         "deferred_once": mailed.report.total.deferred_once,
         "bounces": dict(mailed.report.total.bounces),
         "received_more_than_once": mailed.more_than_once,

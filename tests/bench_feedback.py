@@ -14,7 +14,7 @@ import uvicorn
 from sqlalchemy import text
 from sqlmodel import Session
 
-from newsletter.cli.serving import listening
+from newsletter.cli.place import listening
 from newsletter.composition import Service
 from newsletter.feedback.ingest import apply_next
 from newsletter.publications import publication_named

@@ -8,7 +8,7 @@ from pathlib import Path
 import uvicorn
 from pydantic import SecretStr
 
-from newsletter.cli.serving import listening
+from newsletter.cli.place import listening
 from newsletter.composition import Service
 from newsletter.settings import Settings
 from newsletter.web.app import create_app

@@ -17,7 +17,7 @@ from newsletter.backups.restoring import Keys, Place, Restored, look_into
 from newsletter.backups.restoring import restore as restore_backup
 from newsletter.backups.taking import SUFFIX, Source, calls_under_way, let_go_of_old, name_at, retire, take
 from newsletter.cli.console import AsJSON, Yes, confirm, err, open_service, print_json, print_rows, say
-from newsletter.cli.serving import alone_on
+from newsletter.cli.place import alone_on
 from newsletter.composition import Service, load_settings, open_database
 from newsletter.delivery.accounts import standing_of
 from newsletter.delivery.lifecycle import MailingState

@@ -5,7 +5,7 @@ from pathlib import Path
 import uvicorn
 
 from newsletter.cli.console import say
-from newsletter.cli.serving import listening, stopped_in_order
+from newsletter.cli.place import listening, stopped_in_order
 from newsletter.web.preview import Look, create_preview
 
 

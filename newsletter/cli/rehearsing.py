@@ -28,8 +28,8 @@ from newsletter.cli.console import (
     say,
 )
 from newsletter.cli.findings import show_findings
+from newsletter.cli.place import stopped_in_order
 from newsletter.cli.rehearsal_stage import RehearsalStage, play, rehearsal_stage, traffic_of
-from newsletter.cli.serving import stopped_in_order
 from newsletter.composition import Service, load_settings
 from newsletter.delivery.agenda import LOOK_AHEAD, free
 from newsletter.delivery.mailings import find_mailing

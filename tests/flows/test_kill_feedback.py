@@ -4,7 +4,6 @@ import base64
 import os
 import random
 import signal
-import socket
 import threading
 import time
 import urllib.request
@@ -32,7 +31,7 @@ from newsletter.feedback.outcomes import Outcome
 from newsletter.reports.issue import report_of
 from subscribers.models import Subscription, SubscriptionState, Suppression
 from tests.feedback.said import Event, Feedback, as_body
-from tests.flows.serving import serving, stored_world
+from tests.flows.serving import free_port, serving, stored_world
 from tests.local_sendgrid import local_sendgrid
 from tests.world import World, addresses
 
@@ -61,13 +60,6 @@ def world(tmp_path):
         session.add(FeedbackPolicy(publication_id=world.publication.id, **vars(Limits(surge_share=1.0))))
     yield world
     world.database.close()
-
-
-def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number: int = free.getsockname()[1]
-    return number
 
 
 def public_key(key: ec.EllipticCurvePrivateKey) -> str:
@@ -140,7 +132,7 @@ def test_kill_while_events_stream_in(world, emulator, newsletter_command, tmp_pa
     bodies = [as_body(events[start : start + IN_A_CALL]) for start in range(0, len(events), IN_A_CALL)]
     # SendGrid repeats whole calls, too.
     bodies += chance.choices(bodies, k=5)
-    total, number = len(bodies), port()
+    total, number = len(bodies), free_port()
     settings = {"NEWSLETTER_PORT": str(number), "NEWSLETTER_SENDGRID_WEBHOOK_KEY": public_key(KEY)}
     poster = threading.Thread(
         target=post_until_taken, args=(f"http://127.0.0.1:{number}/webhooks/sendgrid", bodies), daemon=True

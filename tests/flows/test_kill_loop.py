@@ -8,7 +8,6 @@ quiet time, or stands before the operator under `hold`.
 import json
 import os
 import random
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from newsletter.delivery.policies import set_policy
 from newsletter.feedback.ingest import is_work
 from newsletter.providers.memory import MemoryProvider
 from subscribers.actors import COMMAND_LINE
-from tests.flows.serving import serving_at_once, stored_world
+from tests.flows.serving import free_port, serving_at_once, stored_world
 from tests.local_sendgrid import LocalSendGrid, local_sendgrid
 from tests.world import World, addresses, make_world
 
@@ -62,12 +61,6 @@ def world(tmp_path):
     world = stored_world(tmp_path)
     yield world
     world.database.close()
-
-
-def port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
 
 
 def readers_for(kills: int) -> list[str]:
@@ -145,7 +138,7 @@ def settings_of_a_kill_loop() -> dict[str, str]:
         "NEWSLETTER_BATCH_SIZE": str(BATCH),
         "NEWSLETTER_DISPATCH_THREADS": str(THREADS),
         "NEWSLETTER_SENDGRID_TIMEOUT": "1",
-        "NEWSLETTER_PORT": port(),
+        "NEWSLETTER_PORT": str(free_port()),
     }
 
 

@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from standardwebhooks import Webhook
 
 from newsletter.alerts import GIVE_UP_AFTER, QUIET, Alert, AlertKind, AlertPost, NewAlert, raise_alert
-from newsletter.cli.serving import tellers
+from newsletter.cli.at_work import tellers
 from newsletter.notices.alerting import NEWS_FOR, AlertDesk, tell_next
 from newsletter.notices.dispatch import tidy
 from newsletter.notices.hooks import read_hook

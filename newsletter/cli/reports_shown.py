@@ -1,6 +1,7 @@
 """Reports in the terminal: facts, tables, and which complaints have reached the lines of mailbox providers."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +29,7 @@ def show_issue(page: Page, sheet: Sheet) -> None:
     print_facts(_facts(found))
     if (total := found.total).is_tracked:
         print_facts({"opened": total.opened, "opened by machines": total.machine_opened, "clicked": total.clicked})
-        say(sheet.words["what_opens_mean"])
+        say(replace(sheet, language="en").words["what_opens_mean"])
     _table("By plan", "plan", found.by_plan.items())
     _table("By mailbox provider", "provider", found.by_provider.items())
     _warn_of_complaints(found.by_provider.items())

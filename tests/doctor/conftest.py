@@ -143,6 +143,8 @@ def admit(store: Database, account: ScriptedServer, zone: NameServer, folder: Pa
         sendgrid_url=account.url,
         address_pepper=SecretStr(world.hasher.peppers[0].decode()),
         link_key=SecretStr(LINK_KEY),
+        alert_hooks=SecretStr("https://hooks.example.org/#whsec_" + "a" * 40),
+        heartbeat_url=SecretStr("https://watch.example.org/weekly"),
     )
     service = Service(settings)
     inquiry = Inquiry(service.account_api(), service.clock, local=False)

@@ -36,8 +36,8 @@ def stored_world(folder: Path) -> World:
 
 
 def a_minute_ago() -> datetime:
-    """The time at which a test prepares what a real process is to find due."""
-    return datetime.now(UTC) - timedelta(minutes=1)
+    """The time at which a test prepares what a real process is to find due; a whole second, as in events."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
 
 
 def free_port() -> int:

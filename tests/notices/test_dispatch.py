@@ -317,7 +317,7 @@ class InterruptedSigner(LinkSigner):
 def test_who_leaves_while_the_mail_is_built_is_not_mailed(office):
     """Between the first look and the last: what was built is thrown away, and the next look sees the truth."""
     notice_id = office.put(NoticeKind.sign_in)
-    signer = InterruptedSigner(SIGNER.keys, lambda: the_reader_leaves(office))
+    signer = InterruptedSigner(SIGNER.keys, meanwhile=lambda: the_reader_leaves(office))
     desk = replace(office.desk, stationery=replace(office.desk.stationery, signer=signer))
     assert send_next(desk)
     assert office.notice(notice_id).state is NoticeState.waiting

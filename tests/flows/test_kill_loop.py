@@ -37,6 +37,8 @@ THREADS = 4
 BATCH = 2
 #: More than the calls that end in the longest life, so that no life finds nothing to do.
 BATCHES_A_LIFE = 20
+#: Seconds until something that must happen counts as never; on a busy machine what the killed left takes minutes.
+PATIENCE = 600
 #: Shares of requests; the first two seconds of a hang outlast the service's patience.
 FAULTS: dict[str, tuple[float, dict[str, object]]] = {
     "accept-then-hang": (0.02, {"seconds": 2.0}),
@@ -89,7 +91,7 @@ def calls_in_flight(world: World) -> int:
 
 
 def wait(what: str, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not done():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -142,7 +144,7 @@ def settings_of_a_kill_loop() -> dict[str, str]:
     }
 
 
-@pytest.mark.timeout(max(600, KILLS * 6))
+@pytest.mark.timeout(max(1800, KILLS * 12))
 def test_killed_a_hundred_times_nobody_is_mailed_twice_or_left_out(world, emulator, tmp_path):
     unknown_policy(world, "resend", quiet_minutes=600)
     settings = settings_of_a_kill_loop()

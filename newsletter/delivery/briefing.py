@@ -121,7 +121,7 @@ class _Teller:
         if seen.away_since:
             again = f" and is asked again at {self._clock(seen.retry_at)}" if seen.retry_at else ""
             return f"SendGrid has not answered since {self._clock(seen.away_since)}{again}; {self._waiting()}."
-        if seen.held_lanes and not seen.in_flight and not seen.per_second:
+        if self._waits_in_held_lanes() and not seen.in_flight:
             return f"What may go has gone; {self._waiting()} for a decision about {', '.join(seen.held_lanes)}."
         if seen.next_try_at and not seen.in_flight and not seen.per_second:
             return f"SendGrid does not take our requests now; the next try is at {self._clock(seen.next_try_at)}."

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import update
 
+from newsletter.delivery.dispatch import dispatch_next
 from newsletter.delivery.lanes import hold_lane
 from newsletter.delivery.lifecycle import MailingState
 from newsletter.delivery.mailings import conclude, move
@@ -38,6 +39,18 @@ def hold(world, mailing_id, lane):
     world.dispatch()
     with world.database.writing() as session:
         conclude(session, mailing_id, now=world.clock())
+
+
+def test_while_others_may_go_nobody_is_said_to_wait_for_a_decision_alone(newsletter, world):
+    world = world.having(batch_size=2)
+    mailing_id = world.running()
+    assert dispatch_next(world.desk)
+    with world.database.writing() as session:
+        hold_lane(session, mailing_id, "qq", Excess(1.8, "too many bounces"), now=world.clock())
+    shown = newsletter("mailing", "show", "1").stdout
+    assert "Mails are leaving: 2 of 20 done" in shown
+    assert "qq is held: too many bounces." in shown
+    assert "What may go has gone" not in shown
 
 
 def test_a_held_provider_is_shown_and_let_go(newsletter, world):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func
+from sqlalchemy import ColumnElement, case, exists, func
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
@@ -154,19 +154,18 @@ def _left(session: Session, mailing: Mailing) -> int:
         col(Mailing.begun_at) > mailing.begun_at,
     )
     until = min(filter(None, (session.exec(following).one(), mailing.begun_at + LEFT_WITHIN)))
-    found = (
-        select(func.count(func.distinct(ConsentEvent.subscription_id)))
-        .join(
-            Delivery,
-            (col(Delivery.subscription_id) == col(ConsentEvent.subscription_id))
-            & (col(Delivery.mailing_id) == mailing.id)
-            & col(Delivery.may_have_reached),
-        )
-        .where(
-            ConsentEvent.kind == ConsentKind.left,
-            col(ConsentEvent.at) >= mailing.begun_at,
-            col(ConsentEvent.at) < until,
-        )
+    # Of the few who left, who is among the many who were mailed; the other way round takes four times as long.
+    was_mailed = exists().where(
+        col(Delivery.mailing_id) == mailing.id,
+        col(Delivery.subscriber_id) == col(ConsentEvent.subscriber_id),
+        col(Delivery.subscription_id) == col(ConsentEvent.subscription_id),
+        col(Delivery.may_have_reached),
+    )
+    found = select(func.count(func.distinct(ConsentEvent.subscription_id))).where(
+        ConsentEvent.kind == ConsentKind.left,
+        col(ConsentEvent.at) >= mailing.begun_at,
+        col(ConsentEvent.at) < until,
+        was_mailed,
     )
     return session.exec(found).one()
 

@@ -40,6 +40,7 @@ class Evidence:
         asked_at: When the operator was asked to decide.
         proofs_lost: Whether the store was restored since: events may have proven it in the time that was lost, and do
             not come again.
+        stale_content: For how long what it says stays true, by the policy; after that a person is asked.
     """
 
     mailing_id: int
@@ -60,6 +61,7 @@ class Evidence:
     looked_up: str
     looked_up_at: datetime | None
     asked_at: datetime | None
+    stale_content: timedelta
     proofs_lost: bool = False
 
     @property
@@ -71,6 +73,10 @@ class Evidence:
         """Whether its call had ended by a moment."""
         return moment is not None and self.ended_at <= moment
 
+    def is_old(self, now: datetime) -> bool:
+        """Whether what it says may be true no more."""
+        return now - self.ended_at > self.stale_content
+
     def in_words(self) -> str:
         """Say what is known in a sentence."""
         heard = f"{self.events:,} events about other requests since, {_hours(self.quiet)} of quiet time passed"
@@ -80,7 +86,8 @@ class Evidence:
 
     def as_json(self) -> dict[str, Any]:
         """Give it with times in seconds."""
-        return asdict(self) | {"quiet": self.quiet.total_seconds(), "quiet_needed": self.quiet_needed.total_seconds()}
+        spans = {name: value.total_seconds() for name, value in vars(self).items() if isinstance(value, timedelta)}
+        return asdict(self) | spans
 
 
 def _hours(span: timedelta) -> str:
@@ -168,4 +175,5 @@ def _of(  # noqa: PLR0913, PLR0917 - the columns of a row
         looked_up=f"{look_up.finding.replace('_', ' ')}: {look_up.said}".removesuffix(": ") if look_up else "",
         looked_up_at=look_up.asked_at if look_up else None,
         asked_at=asked_at,
+        stale_content=policy.stale_content,
     )

@@ -110,11 +110,12 @@ def _note(  # noqa: PLR0913, PLR0917 - the columns of a row
     session.flush()
 
 
-def after_quiet(one: Evidence, gap_at: datetime | None = None) -> Decision:
+def after_quiet(one: Evidence, *, now: datetime, gap_at: datetime | None = None) -> Decision:
     """Tell what the policy of its publication decides for a request whose quiet time is over.
 
     Args:
-        one: The request, with its evidence.
+        one: The request, with its evidence. What became old since its call is mailed once more on a person's word only.
+        now: When this is asked.
         gap_at: When the last call came of which something could not be applied: a proof may stand just there, and
             nobody is mailed once more without a person's word.
     """
@@ -124,7 +125,7 @@ def after_quiet(one: Evidence, gap_at: datetime | None = None) -> Decision:
     if one.policy is UnknownPolicy.give_up:
         return Decision.give_up
     may_resend = one.lost_calls < MOST_CALLS and one.mailing_state is not MailingState.cancelled
-    may_resend = may_resend and not one.ended_before(gap_at)
+    may_resend = may_resend and not one.ended_before(gap_at) and not one.is_old(now)
     return Decision.resend if one.policy is UnknownPolicy.resend and may_resend else Decision.asked
 
 
@@ -137,9 +138,13 @@ class Settled:
     asked: int = 0
 
 
-def what_is_due(session: Session, *, live: bool, gap_at: datetime | None = None) -> list[tuple[Evidence, Decision]]:
+def what_is_due(
+    session: Session, *, live: bool, now: datetime, gap_at: datetime | None = None
+) -> list[tuple[Evidence, Decision]]:
     """List the requests whose quiet time is over, each with what the policy decides; nobody is asked twice."""
-    found = [(one, after_quiet(one, gap_at)) for one in all_evidence(session, live=live) if one.is_quiet]
+    found = [
+        (one, after_quiet(one, now=now, gap_at=gap_at)) for one in all_evidence(session, live=live) if one.is_quiet
+    ]
     return [(one, decision) for one, decision in found if decision is not Decision.asked or one.asked_at is None]
 
 
@@ -148,10 +153,10 @@ def settle_due(session: Session, *, live: bool, now: datetime, gap_at: datetime 
 
     Not while calls of the provider's wait to be applied: a proof may be in them. ``gap_at`` as in :func:`after_quiet`.
     """
-    mine = [one.batch_id for one, _ in what_is_due(session, live=live, gap_at=gap_at)]
+    mine = [one.batch_id for one, _ in what_is_due(session, live=live, now=now, gap_at=gap_at)]
     session.exec(select(Batch.id).where(col(Batch.id).in_(mine)).order_by(col(Batch.id)).with_for_update()).all()
     # Looked at once more: another machine may have been at them until they were ours.
-    due = [one for one in what_is_due(session, live=live, gap_at=gap_at) if one[0].batch_id in mine]
+    due = [one for one in what_is_due(session, live=live, now=now, gap_at=gap_at) if one[0].batch_id in mine]
     asked = [one for one, decision in due if decision is Decision.asked]
     done = [
         (one, decision)

@@ -200,16 +200,16 @@ class Clock:
     @_by_a_trusted_clock
     def settle(self) -> None:
         """Do what the policies say with requests whose outcome stayed unknown, once their quiet time is over."""
-        live = self.desk.claimant.live
+        live, now = self.desk.claimant.live, self.desk.clock()
         with self.desk.database.reading() as session:
             # Only looks, so that nobody waits for a writer that has nothing to do.
-            if is_work(session) or not what_is_due(session, live=live, gap_at=last_gap(session)):
+            if is_work(session) or not what_is_due(session, live=live, now=now, gap_at=last_gap(session)):
                 return
         with self.desk.database.writing() as session:
             if is_work(session):
                 # What came meanwhile may hold the proof.
                 return
-            settled = settle_due(session, live=live, now=self.desk.clock(), gap_at=last_gap(session))
+            settled = settle_due(session, live=live, now=now, gap_at=last_gap(session))
         if settled != Settled():
             log.info("unknown outcomes settled by policy", **vars(settled))
             self.wake()

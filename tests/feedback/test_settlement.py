@@ -116,7 +116,7 @@ def test_the_last_line_says_what_no_answer_said(feedback):
 def test_no_policy_decides_while_nothing_is_heard(feedback):
     policy(feedback, unknown="resend")
     mailing_id = mailed(feedback, LOST)
-    feedback.world.clock.forward(10**6)
+    feedback.world.clock.forward(10**5)
     assert due(feedback) == Settled()
     hear_others(feedback, mailing_id, 5)
     assert due(feedback) == Settled()
@@ -263,6 +263,19 @@ def test_after_three_lost_calls_a_person_is_asked(feedback):
     assert due(feedback) == Settled(asked=1)
     assert due(feedback) == Settled()
     assert feedback.world.mailing(mailing_id).state is MailingState.held
+
+
+def test_what_became_old_meanwhile_is_not_mailed_once_more_unasked(feedback):
+    policy(feedback, unknown="resend")
+    mailing_id = mailed(feedback, LOST)
+    feedback.world.clock.forward(2 * 24 * 3600)
+    hear_others(feedback, mailing_id, 6)
+    assert due(feedback) == Settled(asked=1)
+    assert due(feedback) == Settled()
+    with feedback.world.database.writing() as session:
+        settle(session, mailing_id, Decision.resend, by=COMMAND_LINE, now=feedback.world.clock())
+    feedback.world.dispatch()
+    assert feedback.world.reached() == addresses(30)
 
 
 def test_under_hold_the_operator_is_told_once_with_the_evidence(feedback):

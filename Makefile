@@ -35,7 +35,7 @@ serve: $(VENV)/.service  ## Run the service on this machine
 
 test: $(VENV)/.development  ## Run the whole test suite
 	@sh tests/install-referees.sh
-	@$(BIN)/pytest -n $(PYTEST_WORKERS) $(ARGS)
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal $(ARGS)
 
 # KILLS: how often the service is killed; LEDGER_STEPS: how far the state machine over the ledger goes;
 # KILL_EVENTS: how many of SendGrid's events stream in while it is killed a few times.

@@ -120,7 +120,8 @@ def test_a_call_that_is_cut_short_by_its_sender_is_no_fault_of_ours(site, hook):
         answered.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/webhooks/sendgrid", "query_string": b"", "headers": []}
-    anyio.run(hook.app, {**scope, "app": hook.app}, receive, send)
+    with anyio.from_thread.start_blocking_portal() as portal:
+        portal.call(hook.app, {**scope, "app": hook.app}, receive, send)
     assert [one["status"] for one in answered if "status" in one] == [400]
     assert kept(site) == []
 

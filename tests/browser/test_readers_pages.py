@@ -5,7 +5,7 @@ the way is looked at by axe-core, in a browser of its own that may run it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,23 +159,26 @@ class Hand:
 
 
 @pytest.fixture
-def look_at(chromium: Browser, tmp_path):
+def look_at(chromium: Browser) -> Iterator[Callable[[Page], None]]:
     """Look at a page as it stands with axe-core, and whether it fits the window."""
+    watching = [chromium.new_page(color_scheme=scheme, bypass_csp=True) for scheme in ("light", "dark")]
+    for copy in watching:
+        copy.add_init_script(path=AXE)
 
     def _look(page: Page) -> None:
         size = page.viewport_size
         assert size is not None
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-        for scheme in ("light", "dark"):
-            watching = chromium.new_context(viewport=size, color_scheme=scheme, bypass_csp=True)
-            copy = watching.new_page()
+        for copy in watching:
+            copy.set_viewport_size(size)
+            copy.goto("about:blank")
             copy.set_content(page.content())
-            copy.add_script_tag(path=AXE)
             found = copy.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']})")
             assert [one["id"] for one in (*found["violations"], *found["incomplete"])] == []
-            watching.close()
 
-    return _look
+    yield _look
+    for copy in watching:
+        copy.close()
 
 
 @pytest.mark.parametrize("by_keyboard", [True, False], ids=["keyboard", "pointer"])

@@ -83,7 +83,7 @@ def serving(
 _READY_SECONDS = 60.0
 #: Starts processes that have the program loaded already: a tenth of the time of a start from nothing.
 _LOADED = multiprocessing.get_context("forkserver")
-_LOADED.set_forkserver_preload(["newsletter.cli"])
+_LOADED.set_forkserver_preload(["newsletter.cli.serving"])
 
 
 @contextmanager

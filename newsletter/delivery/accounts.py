@@ -1,5 +1,6 @@
 """The accounts of a mailing, read from the ledger's own rows. ``progress`` derives what they mean."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,12 +80,14 @@ def standing_of(session: Session, mailing: Mailing) -> Standing:
         for state, difference, count in session.exec(counted)
     }
     counts = _accepted_without_an_answer(session, mailing.id)
-    by_event, looked_up, presumed = (counts.get(how, 0) for how in (Decision.event, Decision.look_up, None))
+    if any(difference is Difference.proven for _, difference in rows):
+        counts.update(_proven_alone(session, mailing.id))
+    by_event, looked_up, presumed = (counts[how] for how in (Decision.event, Decision.look_up, None))
     return standing(mailing.recipients, rows, proven=by_event + looked_up, looked_up=looked_up, presumed=presumed)
 
 
-def _accepted_without_an_answer(session: Session, mailing_id: int) -> dict[Decision | None, int]:
-    """Count the accepted whom no answer spoke of, by what did: an event, a look-up, or no more than a person."""
+def _accepted_without_an_answer(session: Session, mailing_id: int) -> Counter[Decision | None]:
+    """Count those in accepted batches of whom no answer spoke, by what did: an event, a look-up, or a person."""
     mine = (col(Batch.mailing_id) == mailing_id) & (col(Batch.state) == BatchState.accepted)
     of_batch = col(Attempt.batch_id) == col(Batch.id)
     answered = exists().where(of_batch, col(Attempt.ending) == Ending.accepted)
@@ -99,15 +102,14 @@ def _accepted_without_an_answer(session: Session, mailing_id: int) -> dict[Decis
             ).where(mine, ~answered)
         )
     }
-    counts = _proven_alone(session, mailing_id)
+    counts: Counter[Decision | None] = Counter()
     counted = (
         select(col(Delivery.batch_id), func.count())
         .where(col(Delivery.mailing_id) == mailing_id, col(Delivery.batch_id).in_(batches), follows_its_batch())
         .group_by(col(Delivery.batch_id))
     )
     for batch_id, count in session.exec(counted) if batches else ():
-        how = batches[batch_id or 0]
-        counts[how] = counts.get(how, 0) + count
+        counts[batches[batch_id or 0]] += count
     return counts
 
 

@@ -11,6 +11,7 @@ import orjson
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from newsletter.emulator import account, inbox, scripting
 from newsletter.emulator.answers import accepted, faulty, nginx, refused
@@ -94,11 +95,17 @@ def create_app(settings: EmulatorSettings) -> FastAPI:
         app.include_router(part.router)
     app.add_exception_handler(EmulatorError, _cannot)
     app.add_exception_handler(account.REFUSAL, account.refusal)
+    app.add_exception_handler(ClientDisconnect, _gone)
     return app
 
 
 def _cannot(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
+
+
+def _gone(_: Request, __: Exception) -> Response:
+    """Answer nobody: whoever called has died, which services do here in tests and rehearsals."""
+    return Response(status_code=400)
 
 
 @router.post("/v3/mail/send")

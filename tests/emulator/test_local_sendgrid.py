@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import logging.handlers
 import re
+import socket
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -183,6 +185,17 @@ def test_a_request_over_30_mb_gets_the_gateways_413(emulator):
 )
 def test_what_is_no_request_is_refused(emulator, data, kind, status):
     assert plain_post(emulator, data, **{"Content-Type": kind})[0] == status
+
+
+def test_a_client_that_dies_in_the_middle_of_its_request_is_no_fault(emulator):
+    told = logging.handlers.BufferingHandler(100)
+    logging.getLogger("uvicorn.error").addHandler(told)
+    host, _, port = emulator.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as dying:
+        dying.sendall(b"POST /v3/mail/send HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n{")
+    assert json.loads(emulator.call("/_emulator/counts"))
+    logging.getLogger("uvicorn.error").removeHandler(told)
+    assert [one.getMessage() for one in told.buffer] == []
 
 
 def test_the_record_outlives_the_emulator(tmp_path):

@@ -66,7 +66,11 @@ class ConsentEvent(SQLModel, table=True):
     """Proof of one asking, confirming, changing or leaving. Only ever inserted."""
 
     __tablename__ = "consent_event"
-    __table_args__ = (Index("ix_consent_event_subscription", "subscription_id"),)
+    __table_args__ = (
+        Index("ix_consent_event_subscription", "subscription_id"),
+        # Reports ask what happened in some weeks.
+        Index("ix_consent_event_kind", "publication_id", "kind", "at"),
+    )
 
     id: int = Field(default=None, primary_key=True)
     publication_id: int

@@ -162,6 +162,7 @@ def _left(session: Session, mailing: Mailing) -> int:
         col(Delivery.may_have_reached),
     )
     found = select(func.count(func.distinct(ConsentEvent.subscription_id))).where(
+        ConsentEvent.publication_id == mailing.publication_id,
         ConsentEvent.kind == ConsentKind.left,
         col(ConsentEvent.at) >= mailing.begun_at,
         col(ConsentEvent.at) < until,

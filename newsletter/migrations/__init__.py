@@ -6,6 +6,7 @@ commits.
 On PostgreSQL an advisory lock lets one machine migrate at a time.
 """
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -54,7 +55,7 @@ def require_current(database: Database) -> None:
     if revision is None:
         raise Misconfigured(f"the database {_shown(database)} is empty: create it with `newsletter init`")
     _refuse_newer(revision)
-    if revision != _scripts().get_current_head():
+    if revision != _revisions()[0]:
         raise Misconfigured(f"the database {_shown(database)} is older than this version: run `newsletter init`")
 
 
@@ -77,8 +78,7 @@ def require_known(revision: str) -> None:
 
 
 def _refuse_newer(revision: str) -> None:
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if revision not in known:
+    if revision not in _revisions():
         raise Misconfigured(
             f"the database was written by a newer version of the service (revision {revision}): "
             "install that version, or restore a backup from before it"
@@ -104,8 +104,10 @@ def _config() -> Config:
     return config
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+@cache
+def _revisions() -> tuple[str, ...]:
+    """List what this version knows, the newest first; reading them takes longer than most commands' work."""
+    return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
 def _shown(database: Database) -> str:

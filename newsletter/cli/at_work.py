@@ -63,7 +63,7 @@ def working(service: Service, emulator_url: str) -> Iterator[Callable[[], None]]
         service.terms,
         service.settings.tick_seconds,
         dispatchers.wake,
-        lambda: keep_level(service.database, api, service.feedback_scene),
+        lambda is_stopping: keep_level(service.database, api, service.feedback_scene, is_stopping),
         Heartbeat(service.heartbeat_url, service.live, service.settings.tick_seconds),
         partial(look_up, api),
         Vigil(service.database, service.room, service.live, service.machine, service.clock).look,

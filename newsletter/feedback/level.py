@@ -3,6 +3,8 @@
 Where the provider refuses it, the operators hear why, once a night until it is mended.
 """
 
+from collections.abc import Callable
+
 import structlog
 
 from newsletter.database import Database
@@ -16,11 +18,28 @@ from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
 log = structlog.get_logger(__name__)
 
 
-def keep_level(database: Database, api: AccountAPI, scene: Scene) -> None:
-    """Read the provider's lists, and tell where they cannot be read or addresses cannot be taken off them."""
+class _Stopping(Exception):
+    """The machine stops: no other page is asked for."""
+
+
+def keep_level(
+    database: Database, api: AccountAPI, scene: Scene, is_stopping: Callable[[], bool] = lambda: False
+) -> None:
+    """Read the provider's lists, and tell where they cannot be read or addresses cannot be taken off them.
+
+    Where the machine stops it ends after the page under way; the next time goes on behind it.
+    """
+
+    def look_up(_: int) -> None:
+        if is_stopping():
+            raise _Stopping
+
     try:
-        for one in pull(database, api, scene, on_page=int):
+        for one in pull(database, api, scene, on_page=look_up):
             log.info("a list of the provider was read", list=one.list_name, entries=one.entries, news=one.news)
+    except _Stopping:
+        log.info("reading the provider's lists was left for the next time: the machine stops")
+        return
     except AccountRefused as refusal:
         log.warning("the provider's lists could not be read", why=str(refusal))
         with database.writing() as session:

@@ -71,8 +71,8 @@ class Clock:
     terms: FreezeTerms
     tick_seconds: float
     wake: Callable[[], None]
-    #: Brings what stands on the provider's own lists; every night at a quiet hour (UTC).
-    pull_lists: Callable[[], object] | None = None
+    #: Brings what stands on the provider's own lists, until the machine stops; every night at a quiet hour (UTC).
+    pull_lists: Callable[[Callable[[], bool]], object] | None = None
     #: Hears of ticks, and tells them on, so that somebody notices when there are none.
     heartbeat: Heartbeat | None = None
     #: Asks the provider's record of messages about an attempt.
@@ -224,7 +224,7 @@ class Clock:
     def pull(self) -> None:
         """Bring what stands on the provider's own lists."""
         if self.pull_lists is not None:
-            self.pull_lists()
+            self.pull_lists(self._stopping.is_set)
 
     @_by_a_trusted_clock
     def forget(self) -> None:

@@ -197,7 +197,7 @@ def test_every_job_but_the_heartbeat_is_guarded(sqlite_store):
     looks: list[str] = []
     doubtful = State(trusts_clock=False, has_room=True)
     world = make_world(sqlite_store, MemoryProvider())
-    clock = Clock(world.desk, world.terms, 1e6, lambda: None, lambda: looks.append("pulled"), vigil=lambda: doubtful)
+    clock = Clock(world.desk, world.terms, 1e6, lambda: None, lambda _: looks.append("pulled"), vigil=lambda: doubtful)
     sqlite_store.close()
     # A job that did anything at all would need the store.
     clock = replace(clock, desk=replace(clock.desk, database=cast("Database", None)))

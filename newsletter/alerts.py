@@ -36,6 +36,7 @@ class AlertKind(StrEnum):
     mailing_held = "mailing_held"
     mailing_halted = "mailing_halted"
     provider_away = "provider_away"
+    calls_not_made = "calls_not_made"
     key_refused = "key_refused"
     lane_held = "lane_held"
     superseded = "superseded"

@@ -45,14 +45,12 @@ def note_end(session: Session, mailing_id: int, end: CallEnd, *, again: bool, no
 
 def _tell_of_ours(session: Session, mailing_id: int, end: CallEnd, now: datetime) -> None:
     mailing = session.get_one(Mailing, mailing_id)
-    reason = (
-        f"this machine could not make its calls: {end.detail}. Nobody of them was mailed, and nobody is lost; "
-        "each is tried again within 5 minutes, and goes by itself once the cause is mended"
-    )
-    facts = {"mailing": str(mailing_id), "issue": str(mailing.issue_id), "reason": reason}
+    facts = {"mailing": str(mailing_id), "issue": str(mailing.issue_id), "reason": end.detail}
     facts["line"] = standing_of(session, mailing).line()
-    about = f"mailing {mailing_id}, calls not made"
-    raise_alert(session, NewAlert(AlertKind.mailing_held, about, mailing.publication_id, mailing.live, facts), now=now)
+    about = f"mailing {mailing_id}"
+    raise_alert(
+        session, NewAlert(AlertKind.calls_not_made, about, mailing.publication_id, mailing.live, facts), now=now
+    )
 
 
 def _hold(session: Session, mailing: Mailing, end: CallEnd, now: datetime) -> None:

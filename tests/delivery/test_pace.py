@@ -209,8 +209,8 @@ def test_a_journal_that_cannot_be_written_is_not_taken_for_sendgrid_being_away(w
     assert (mailing.state, mailing.failures, mailing.retry_at) == (MailingState.running, 0, None)
     with world.database.reading() as session:
         (alert,) = session.exec(select(Alert)).all()
-    assert alert.about == f"mailing {mailing_id}, calls not made"
-    assert alert.facts["reason"].startswith("this machine could not make its calls: the journal cannot be written: ")
+    assert (alert.kind, alert.about) == (AlertKind.calls_not_made, f"mailing {mailing_id}")
+    assert alert.facts["reason"].startswith("the journal cannot be written: ")
     (tmp_path / "journal").unlink()
     while dispatch_next(desk):
         pass

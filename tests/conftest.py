@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -63,7 +63,10 @@ class Postgres:
             return
         with psycopg.connect(self.url(name)) as connection:
             # Sessions that a test has left would wait for each other with this one. Nor do triggers hold it up here.
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in %'")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
+            )
             connection.execute("SET session_replication_role = replica")
             rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
             tables = [sql.Identifier(table) for (table,) in rows if table != "alembic_version"]
@@ -72,11 +75,19 @@ class Postgres:
 
     def _schema(self, name: str) -> list[Any]:
         with psycopg.connect(self.url(name)) as connection:
-            columns = connection.execute(
-                "SELECT table_schema, table_name, column_name FROM information_schema.columns"
-                " WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2, 3"
-            ).fetchall()
-            return [*columns, connection.execute("SELECT version_num FROM alembic_version").fetchall()]
+            return [connection.execute(one).fetchall() for one in _WHAT_A_SCHEMA_IS]
+
+
+#: All but rows; constraints come and go with their columns.
+_WHAT_A_SCHEMA_IS: tuple[LiteralString, ...] = (
+    (
+        "SELECT table_schema, table_name, column_name FROM information_schema.columns"
+        " WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2, 3"
+    ),
+    "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+    "SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2",
+    "SELECT version_num FROM alembic_version",
+)
 
 
 @pytest.fixture(scope="session")

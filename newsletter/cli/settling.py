@@ -93,6 +93,7 @@ def _facts(one: Evidence, zone: ZoneInfo) -> dict[str, Any]:
     heard = f"{one.events:,} about other requests"
     last = f", the last at {_time(one.last_event_at, zone)}" if one.last_event_at else ""
     looked = f" ({_time(one.looked_up_at, zone)})" if one.looked_up_at else ""
+    then = "you decide" if one.asked_at else one.policy.replace("_", " ")
     return {
         "batch": one.batch_id,
         "recipients": one.recipients,
@@ -101,7 +102,7 @@ def _facts(one: Evidence, zone: ZoneInfo) -> dict[str, Any]:
         "calls without an answer": one.lost_calls,
         "attempt id": one.attempt_id,
         "events since": heard + last,
-        "quiet time": f"{_span(one.quiet)} of {_span(one.quiet_needed)}, then {one.policy.replace('_', ' ')}",
+        "quiet time": f"{_span(one.quiet)} of {_span(one.quiet_needed)}, then {then}",
         "SendGrid's record": (one.looked_up or "not asked yet") + looked,
         "you were asked": _time(one.asked_at, zone) if one.asked_at else "not yet",
     }

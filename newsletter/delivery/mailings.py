@@ -234,7 +234,7 @@ def _what_comes(session: Session, mailing: Mailing) -> str:
     after = f"after {policy.quiet_minutes / 60:g} h of quiet time"
     return {
         UnknownPolicy.hold: f"nobody is mailed again; an event may prove them, and {after} you are asked",
-        UnknownPolicy.resend: f"an event may prove them; {after} what no event proved is mailed once more",
+        UnknownPolicy.resend: f"an event may prove them; {after} what no event proved is mailed once more, or asks",
         UnknownPolicy.give_up: f"nobody is mailed again; an event may prove them, and {after} they are given up",
     }[policy.unknown]
 

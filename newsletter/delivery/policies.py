@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import JSON, Column, ForeignKey, Integer
 from sqlmodel import Field, Session, SQLModel
 
-from newsletter.delivery.policy import Policy
+from newsletter.delivery.policy import Policy, UnknownPolicy
 from newsletter.errors import Refused
 from subscribers.actors import Actor
 
@@ -39,7 +39,7 @@ def set_policy(session: Session, publication_id: int, said: Mapping[str, Any], *
     """Change what is named and leave the rest; ``None`` brings a default back.
 
     Raises:
-        Refused: A name or value cannot be used; the sentence says which and why.
+        Refused: A name or value cannot be used, or two contradict each other; the sentence says which and why.
     """
     row = session.get(SendingPolicy, publication_id)
     wished = {**(row.said if row else {}), **said}
@@ -48,6 +48,13 @@ def set_policy(session: Session, publication_id: int, said: Mapping[str, Any], *
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise Refused(f"policy: {wrong}; `newsletter mailing policy` shows every name") from None
+    if policy.unknown is UnknownPolicy.resend and policy.quiet >= policy.stale_content:
+        # Not in the model: what is stored must stay readable.
+        raise Refused(
+            f"policy: with quiet_minutes={policy.quiet_minutes:g} and stale_content_minutes="
+            f"{policy.stale_content_minutes} every request is old before unknown=resend may mail it once more, and "
+            "asks: make the first smaller or the second larger"
+        )
     kept = policy.model_dump(mode="json", exclude_defaults=True)
     session.merge(SendingPolicy(publication_id=publication_id, said=kept, changed_at=now, changed_by=str(by)))
     return policy

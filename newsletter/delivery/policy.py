@@ -47,7 +47,10 @@ class Policy(BaseModel):
         720, ge=1, le=10_080, description="While SendGrid does not answer, try so long; then hold and ask."
     )
     stale_content_minutes: int = Field(
-        2880, ge=1, le=40_320, description="A mailing that goes on later than this after its time asks first."
+        2880,
+        ge=1,
+        le=40_320,
+        description="Older than this it asks first: a mailing after its time, a request of unknown outcome.",
     )
     requests_in_flight: int = Field(0, ge=0, le=64, description="Requests under way at the same time; 0: no limit.")
     provider_requests_in_flight: dict[str, Annotated[int, Field(ge=1, le=64)]] = Field(
@@ -94,7 +97,7 @@ class Policy(BaseModel):
 
     @property
     def stale_content(self) -> timedelta:
-        """So long after its time a mailing asks before it goes on."""
+        """After how long something asks before it goes on: a mailing since its time, a request since its call."""
         return timedelta(minutes=self.stale_content_minutes)
 
     @property

@@ -221,23 +221,34 @@ def _ask(session: Session, unasked: Iterable[Evidence], gap_at: datetime | None,
         _note(session, one.batch_id, one.attempt_id, Decision.asked, CLOCK, now, one.in_words())
         by_mailing.setdefault(one.mailing_id, []).append(one)
     for mailing_id, requests in by_mailing.items():
-        hidden = _HIDDEN if any(one.ended_before(gap_at) for one in requests) else ""
-        _tell(session, session.get_one(Mailing, mailing_id), requests, hidden, now)
+        _tell(session, session.get_one(Mailing, mailing_id), requests, _why_asked(requests, gap_at, now), now)
+
+
+def _why_asked(requests: Collection[Evidence], gap_at: datetime | None, now: datetime) -> str:
+    """Say what keeps `resend` from mailing them once more, where that is the policy."""
+    told = {
+        _HIDDEN: any(one.ended_before(gap_at) for one in requests),
+        _OLD: any(one.is_old(now) for one in requests if one.policy is UnknownPolicy.resend),
+        _TOO_OFTEN: any(one.lost_calls >= MOST_CALLS for one in requests if one.policy is UnknownPolicy.resend),
+    }
+    return "".join(words for words, holds in told.items() if holds)
 
 
 #: More are not readable in an alert; the command shows them all.
 _TOLD = 3
 _HIDDEN = "; a call of SendGrid's could not be applied whole and may hold a proof: newsletter feedback problems"
+_OLD = "; their calls are longer ago than stale_content_minutes: look whether the issue is still true"
+_TOO_OFTEN = f"; {MOST_CALLS} calls without an answer: look what is wrong with the way to SendGrid"
 
 
-def _tell(session: Session, mailing: Mailing, requests: list[Evidence], hidden: str, now: datetime) -> None:
+def _tell(session: Session, mailing: Mailing, requests: list[Evidence], why: str, now: datetime) -> None:
     """Tell an operator what waits for a decision, with its evidence."""
     people = sum(one.recipients for one in requests)
     known = "; ".join(f"batch {one.batch_id}: {one.in_words()}" for one in requests[:_TOLD])
     more = f"; and {len(requests) - _TOLD} more" if len(requests) > _TOLD else ""
     reason = (
         f"{people:,} recipients of {len(requests):,} requests stay unknown after the quiet time "
-        f"({known}{more}{hidden}): newsletter mailing settle {mailing.id}"
+        f"({known}{more}{why}): newsletter mailing settle {mailing.id}"
     )
     facts = {"mailing": str(mailing.id), "issue": str(mailing.issue_id), "reason": reason}
     facts["line"] = standing_of(session, mailing).line()

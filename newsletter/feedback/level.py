@@ -10,7 +10,7 @@ import structlog
 from newsletter.database import Database
 from newsletter.feedback.applying import Scene
 from newsletter.feedback.problems import refused_removals
-from newsletter.feedback.pulling import pull
+from newsletter.feedback.pulling import Stopping, pull
 from newsletter.feedback.telling import tell_of_lists
 from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
 
@@ -18,26 +18,17 @@ from newsletter.providers.sendgrid_account import AccountAPI, AccountRefused
 log = structlog.get_logger(__name__)
 
 
-class _Stopping(Exception):
-    """The machine stops: no other page is asked for."""
-
-
 def keep_level(
     database: Database, api: AccountAPI, scene: Scene, is_stopping: Callable[[], bool] = lambda: False
 ) -> None:
     """Read the provider's lists, and tell where they cannot be read or addresses cannot be taken off them.
 
-    Where the machine stops it ends after the page under way; the next time goes on behind it.
+    Where the machine stops it ends with the page under way; the next time goes on behind it.
     """
-
-    def look_up(_: int) -> None:
-        if is_stopping():
-            raise _Stopping
-
     try:
-        for one in pull(database, api, scene, on_page=look_up):
+        for one in pull(database, api, scene, on_page=int, is_stopping=is_stopping):
             log.info("a list of the provider was read", list=one.list_name, entries=one.entries, news=one.news)
-    except _Stopping:
+    except Stopping:
         log.info("reading the provider's lists was left for the next time: the machine stops")
         return
     except AccountRefused as refusal:

@@ -39,21 +39,39 @@ class Pulled:
     news: int
 
 
-def pull(database: Database, api: AccountAPI, scene: Scene, *, on_page: Callable[[int], object]) -> Iterator[Pulled]:
+class Stopping(Exception):
+    """The machine stops: no other page is asked for, and the next pull goes on here."""
+
+
+def pull(
+    database: Database,
+    api: AccountAPI,
+    scene: Scene,
+    *,
+    on_page: Callable[[int], object],
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Pulled]:
     """Read every list from where it was left; ``on_page`` is told how many entries each page had.
 
     Raises:
         AccountRefused: The key lacks a scope, or SendGrid was not reached; what was read until then is kept.
+        Stopping: ``is_stopping`` said so before a page; what was read until then is kept.
     """
+
+    def read(window: ListPull) -> Sequence[object]:
+        if is_stopping():
+            raise Stopping
+        return _page(api, window)
+
     for name in LISTS:
         entries = news = 0
         until = -1
         # What an interrupted pull left ends where that began: what came since is read in the same run.
         while until < int(scene.now.timestamp()):
             until = _open_window(database, name, scene.now)
-            _read_window(database, api, name, scene, on_page)
-            read = _close_window(database, name, until, scene.now)
-            entries, news = entries + read.entries, news + read.news
+            _read_window(database, name, read, scene, on_page)
+            closed = _close_window(database, name, until, scene.now)
+            entries, news = entries + closed.entries, news + closed.news
         yield Pulled(name, entries, news)
 
 
@@ -71,9 +89,13 @@ def _open_window(database: Database, name: str, now: datetime) -> int:
 
 
 def _read_window(
-    database: Database, api: AccountAPI, name: str, scene: Scene, on_page: Callable[[int], object]
+    database: Database,
+    name: str,
+    read: Callable[[ListPull], Sequence[object]],
+    scene: Scene,
+    on_page: Callable[[int], object],
 ) -> None:
-    while page := _page(api, name, window := _window(database, name)):
+    while page := read(window := _window(database, name)):
         _take(database, window, page, scene)
         on_page(len(page))
         if len(page) < PAGE:
@@ -85,10 +107,10 @@ def _window(database: Database, name: str) -> ListPull:
         return session.get_one(ListPull, name)
 
 
-def _page(api: AccountAPI, name: str, window: ListPull) -> Sequence[object]:
+def _page(api: AccountAPI, window: ListPull) -> Sequence[object]:
     found = api.get(
         "suppression",
-        name,
+        window.list_name,
         scope=_READ,
         start_time=window.since,
         end_time=window.until,
@@ -96,7 +118,7 @@ def _page(api: AccountAPI, name: str, window: ListPull) -> Sequence[object]:
         offset=_offset(window),
     )
     if not isinstance(found, list):
-        raise AccountRefused(f"SendGrid's list {name} cannot be read: it is no array")
+        raise AccountRefused(f"SendGrid's list {window.list_name} cannot be read: it is no array")
     return found
 
 

@@ -153,6 +153,7 @@ def test_what_an_older_store_knew_of_being_put_off_is_kept_as_its_first_time(fee
             session.execute(table_of(FeedbackEventRow).insert(), row | late)
         for statement in (
             "ALTER TABLE delivery_outcome DROP COLUMN deferred_at",
+            "DROP INDEX ix_consent_event_kind",
             "UPDATE alembic_version SET version_num = '0018'",
         ):
             session.connection().exec_driver_sql(statement)

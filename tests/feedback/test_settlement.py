@@ -272,10 +272,19 @@ def test_what_became_old_meanwhile_is_not_mailed_once_more_unasked(feedback):
     hear_others(feedback, mailing_id, 6)
     assert due(feedback) == Settled(asked=1)
     assert due(feedback) == Settled()
+    with feedback.world.database.reading() as session:
+        (told,) = session.exec(select(Alert).where(col(Alert.about).contains("to be settled"))).all()
+    assert "longer ago than stale_content_minutes" in told.facts["reason"]
     with feedback.world.database.writing() as session:
         settle(session, mailing_id, Decision.resend, by=COMMAND_LINE, now=feedback.world.clock())
     feedback.world.dispatch()
     assert feedback.world.reached() == addresses(30)
+
+
+def test_a_policy_that_could_never_resend_is_refused(feedback):
+    with pytest.raises(Refused, match="every request is old before unknown=resend may mail it once more"):
+        policy(feedback, unknown="resend", quiet_minutes=2880)
+    policy(feedback, unknown="resend", quiet_minutes=2880, stale_content_minutes=5760)
 
 
 def test_under_hold_the_operator_is_told_once_with_the_evidence(feedback):

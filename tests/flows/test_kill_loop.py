@@ -69,11 +69,8 @@ def readers_for(kills: int) -> list[str]:
     return addresses(kills * BATCHES_A_LIFE * BATCH)
 
 
-def mix_faults(emulator: LocalSendGrid, *, slow: bool) -> None:
-    emulator.mend()
+def mix_faults(emulator: LocalSendGrid) -> None:
     for number, (kind, (probability, details)) in enumerate(FAULTS.items()):
-        if kind == "slow" and not slow:
-            continue
         # A fault without an end would answer questions about the account, too.
         emulator.fault(kind, times=10**9, probability=probability, seed=number, **details)
 
@@ -104,7 +101,7 @@ def mail_and_kill(world: World, emulator: LocalSendGrid, folder: Path, kills: in
     mailing_id = world.schedule(world.issue())
     # Frozen before: what is killed here is dispatch (``test_crash_sweep`` dies in the freeze, too).
     assert world.having(batch_size=BATCH).begin() == [mailing_id]
-    mix_faults(emulator, slow=True)
+    mix_faults(emulator)
     for _ in range(kills):
         with serving_at_once(folder, emulator, **settings) as process:
             wait("a call", lambda: calls_in_flight(world) > 0)
@@ -113,8 +110,8 @@ def mail_and_kill(world: World, emulator: LocalSendGrid, folder: Path, kills: in
             process.join()
         assert calls_in_flight(world) <= THREADS
         world.account(mailing_id)
-    # What is left goes out at full speed.
-    mix_faults(emulator, slow=False)
+    # What is left goes out at full speed: each 429 or 503 makes all of it wait.
+    emulator.mend()
     return mailing_id
 
 
@@ -152,7 +149,6 @@ def test_killed_a_hundred_times_nobody_is_mailed_twice_or_left_out(world, emulat
     with serving_at_once(tmp_path, emulator, **settings):
         wait("dispatch", lambda: not world.account(mailing_id).standing.pending)
         hear_everything(world, emulator)
-        emulator.mend()
         never = len(_unknown(world, mailing_id))
         # Every event is heard: from now on the quiet time is short, and others' events let it pass.
         unknown_policy(world, "resend", quiet_minutes=0.001)
@@ -180,7 +176,7 @@ def test_one_of_two_services_on_postgresql_is_killed_by_turns(postgres_store, em
     world.readers(everybody := addresses(kills * 3 * BATCHES_A_LIFE * BATCH))
     mailing_id = world.schedule(world.issue())
     assert world.having(batch_size=BATCH).begin() == [mailing_id]
-    mix_faults(emulator, slow=True)
+    mix_faults(emulator)
     services = [PostgresService(postgres_store.url.render_as_string(hide_password=False), tmp_path, n) for n in (0, 1)]
     with ExitStack() as running:
         lives = [running.enter_context(one.live(emulator)) for one in services]
@@ -190,10 +186,9 @@ def test_one_of_two_services_on_postgresql_is_killed_by_turns(postgres_store, em
             lives[kill % 2].close()
             world.account(mailing_id)
             lives[kill % 2] = running.enter_context(services[kill % 2].live(emulator))
-        mix_faults(emulator, slow=False)
+        emulator.mend()
         wait("dispatch", lambda: not world.account(mailing_id).standing.pending)
         hear_everything(world, emulator)
-        emulator.mend()
         unknown_policy(world, "resend", quiet_minutes=0.001)
         emulator.call("/_emulator/react", {"reaction": "open", "rate": 0.1, "now": True})
         wait("the end", lambda: world.mailing(mailing_id).state is MailingState.finished)

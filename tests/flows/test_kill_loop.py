@@ -35,8 +35,8 @@ KILLS = int(os.environ.get("KILLS", "100"))
 #: Calls that may be in flight at once, and so unknown after a kill.
 THREADS = 4
 BATCH = 2
-#: More than the calls that end in the longest life, so that no life finds nothing to do.
-BATCHES_A_LIFE = 20
+#: More than the calls that end in a life on average, and at most, so that no life finds nothing to do.
+BATCHES_A_LIFE, BATCHES_OF_THE_LONGEST = 10, 20
 #: Seconds until something that must happen counts as never; on a busy machine what the killed left takes minutes.
 PATIENCE = 600
 #: Shares of requests; the first two seconds of a hang outlast the service's patience.
@@ -66,7 +66,7 @@ def world(tmp_path):
 
 
 def readers_for(kills: int) -> list[str]:
-    return addresses(kills * BATCHES_A_LIFE * BATCH)
+    return addresses((kills * BATCHES_A_LIFE + BATCHES_OF_THE_LONGEST) * BATCH)
 
 
 def mix_faults(emulator: LocalSendGrid) -> None:
@@ -173,7 +173,7 @@ def test_one_of_two_services_on_postgresql_is_killed_by_turns(postgres_store, em
     world.clock.now = datetime.now(UTC) - timedelta(minutes=1)
     unknown_policy(world, "resend", quiet_minutes=600)
     kills, chance = max(10, KILLS // 10), random.Random(7)  # noqa: S311 - moments to kill at
-    world.readers(everybody := addresses(kills * 3 * BATCHES_A_LIFE * BATCH))
+    world.readers(everybody := addresses(kills * 3 * BATCHES_OF_THE_LONGEST * BATCH))
     mailing_id = world.schedule(world.issue())
     assert world.having(batch_size=BATCH).begin() == [mailing_id]
     mix_faults(emulator)

@@ -114,9 +114,9 @@ def test_the_last_line_says_what_no_answer_said(feedback):
 
 
 def test_no_policy_decides_while_nothing_is_heard(feedback):
-    policy(feedback, unknown="resend")
+    policy(feedback, unknown="resend", stale_content_minutes=40_320)
     mailing_id = mailed(feedback, LOST)
-    feedback.world.clock.forward(10**5)
+    feedback.world.clock.forward(10**6)
     assert due(feedback) == Settled()
     hear_others(feedback, mailing_id, 5)
     assert due(feedback) == Settled()

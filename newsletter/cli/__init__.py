@@ -19,8 +19,8 @@ from newsletter.errors import NewsletterError
 from subscribers.errors import SubscribersError
 
 
-#: Where each command is, or each group of them, by module and name. Only what is called is loaded: all of it takes half
-#: as long again.
+#: Where each command is, or each group of them, by module and name. Only what is called is loaded: all of it takes a
+#: third as long again.
 _COMMANDS = {
     "demo": "demo:demo",
     "report": "reports:report",

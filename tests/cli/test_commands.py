@@ -39,7 +39,7 @@ def test_there_is_no_command_that_is_not_in_the_table():
 
 
 def test_a_start_loads_no_web_server_scheduler_or_local_sendgrid():
-    """They take half as long again as all the rest, and most commands have no use for them."""
+    """They take a third as long again as all the rest, and most commands have no use for them."""
     program = """
 import sys
 from newsletter.cli import main
@@ -47,8 +47,8 @@ sys.argv = ["newsletter", "slots", "list", "--help"]
 try:
     main()
 finally:
-    print(*sorted({one.split(".")[0] for one in sys.modules} & {"fastapi", "apscheduler", "uvicorn"}), sep="", end="")
+    print("loaded:", *sorted({one.split(".")[0] for one in sys.modules} & {"fastapi", "apscheduler", "uvicorn"}))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "Usage: newsletter slots list" in done.stdout
-    assert done.stdout.endswith("╯\n\n")
+    assert done.stdout.splitlines()[-1] == "loaded:"
